@@ -1,0 +1,40 @@
+// Internal to metrics/. Who may send a POST.
+
+#ifndef METRICS_HTTP_GUARD_H_
+#define METRICS_HTTP_GUARD_H_
+
+#include <sys/socket.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace weir {
+
+// 127.0.0.0/8, ::1, the former written as IPv6, or any AF_UNIX address (the
+// mode of its path decides who connects).
+bool IsLoopback(const sockaddr_storage& address);
+
+// True when a Host header ("name", "1.2.3.4:80", "[::1]:80") names localhost, a
+// loopback address, or the very address `local`. Any other name may have been
+// made to lead here by somebody else's DNS.
+bool IsTrustedHost(std::string_view host, const sockaddr_storage& local);
+
+// What is known of a request that wants to change something.
+struct PostFacts {
+  sockaddr_storage peer{};
+  sockaddr_storage local{};
+  // Headers; nothing when absent, or when there is more than one.
+  std::optional<std::string> host;
+  std::optional<std::string> origin;
+  bool has_origin = false;
+};
+
+// Why the request is refused, as a sentence; null when it may pass. A browser
+// sends Origin with each POST of a page: a page of another site is not let in,
+// nor one without a site ("null").
+const char* WhyPostIsRefused(const PostFacts& facts);
+
+}  // namespace weir
+
+#endif  // METRICS_HTTP_GUARD_H_

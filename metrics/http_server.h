@@ -1,0 +1,79 @@
+// Public. A small HTTP server on one thread of its own, for scrapes, probes and
+// an operator's commands. It knows nothing of the program around it.
+//
+// Routes are exact paths. GET implies HEAD. A wrong method is 405 with Allow,
+// an unknown path 404 with the list of routes. POST is taken only from loopback
+// peers, when Host is localhost or an address (a name that was rebound to us by
+// a web page's DNS is not) and Origin is absent or the same: else 403.
+//
+// The number of connections is bounded: at the limit, a new one closes the one
+// that has been idle for longest, so silent clients never keep a scrape out.
+
+#ifndef METRICS_HTTP_SERVER_H_
+#define METRICS_HTTP_SERVER_H_
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "metrics/http_message.h"
+
+namespace weir {
+
+// Made, started and stopped by one thread, its owner's.
+class HttpServer {
+ public:
+  struct Options {
+    std::string thread_name = "admin";  // at most 15 characters
+    size_t max_connections = 64;
+    size_t max_header_bytes = 16 * 1024;
+    size_t max_body_bytes = 64 * 1024;
+    // From a connection's first byte, or the end of its last request, to the
+    // end of its next request and to its answer being taken. Then it is closed.
+    std::chrono::milliseconds request_timeout{10'000};
+  };
+
+  HttpServer();
+  explicit HttpServer(Options options);
+  // Stops.
+  ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  // Before Start(). CHECK: `path` starts with a slash and is new for `method`.
+  void Handle(HttpMethod method, const std::string& path, HttpHandler handler);
+
+  // Binds and listens on a numeric IPv4 or IPv6 address (no brackets; ::1%lo
+  // works) and port; 0 lets the kernel choose. Clients are answered from
+  // Start() on. May be called several times. Errors: AlreadyExists when the
+  // port is taken, PermissionDenied, InvalidArgument when `address` is none,
+  // Unavailable for anything else; the message says what was tried, and nothing
+  // is left open.
+  absl::Status Listen(const std::string& address, uint16_t port);
+
+  // Takes a stream socket that is bound (TCP or unix). It becomes non-blocking
+  // and listening; the server owns it now, also on failure.
+  absl::Status Adopt(int fd);
+
+  // The port of the first listening socket; 0 when there is none, or it has no
+  // port.
+  uint16_t port() const;
+
+  // Starts the thread (all signals blocked). Unavailable if it cannot.
+  absl::Status Start();
+
+  // Stops to accept, gives answers that are being sent up to 100 ms, closes all
+  // connections and joins the thread. Does nothing when stopped. Final.
+  void Stop();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace weir
+
+#endif  // METRICS_HTTP_SERVER_H_

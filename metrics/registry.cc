@@ -1,0 +1,195 @@
+#include "metrics/registry.h"
+
+#include <cstddef>
+#include <limits>
+#include <mutex>
+#include <utility>
+
+#include "glog/logging.h"
+#include "prometheus/check_names.h"
+#include "prometheus/client_metric.h"
+#include "prometheus/metric_type.h"
+#include "prometheus/text_serializer.h"
+
+namespace weir {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+
+constexpr double kSecondsPerNano = 1e-9;
+
+void Export(const LagSample& sample, ClientMetric::Histogram* out) {
+  for (size_t j = 0; j < LagHistogram::kBounds.size(); ++j) {
+    out->bucket.push_back(
+        {sample.cumulative[j],
+         static_cast<double>(LagHistogram::kBounds[j]) * kSecondsPerNano});
+  }
+  out->bucket.push_back(
+      {sample.cumulative.back(), std::numeric_limits<double>::infinity()});
+  out->sample_count = sample.cumulative.back();
+  out->sample_sum = sample.sum_seconds;
+}
+
+}  // namespace
+
+// One label set of a family: what its shards are read from.
+class Registry::Child {
+ public:
+  explicit Child(const MetricLabels& labels) : labels_(labels) {}
+
+  // While composing.
+  void Add(std::function<double()> value) {
+    values_.push_back(std::move(value));
+  }
+  void Add(std::function<LagHistogram::Snapshot()> read) {
+    lags_.push_back({std::move(read), {}});
+  }
+  bool HasLabels(const MetricLabels& labels) const { return labels_ == labels; }
+
+  // Any thread.
+  ClientMetric Collect(Kind kind) {
+    ClientMetric metric;
+    for (const auto& [name, value] : labels_) {
+      metric.label.push_back({name, value});
+    }
+    switch (kind) {
+      case Kind::kCounter:
+        metric.counter.value = Sum();
+        break;
+      case Kind::kGauge:
+        metric.gauge.value = Sum();
+        break;
+      case Kind::kLag:
+        Export(SumLags(), &metric.histogram);
+        break;
+    }
+    return metric;
+  }
+
+ private:
+  struct Lag {
+    std::function<LagHistogram::Snapshot()> read;
+    LagSample exported;  // by the last scrape
+  };
+
+  double Sum() const {
+    double sum = 0;
+    for (const auto& value : values_) sum += value();
+    return sum;
+  }
+
+  LagSample SumLags() {
+    LagSample sum;
+    // Held while reading: a sample that is older than the exported one would
+    // else be exported as if it were news.
+    const std::lock_guard<std::mutex> lock(mutex_);
+    for (Lag& lag : lags_) {
+      LagSample sample = LagSample::From(lag.read());
+      sample.RaiseTo(lag.exported);
+      lag.exported = sample;
+      sum.Add(sample);
+    }
+    return sum;
+  }
+
+  // Constant after composing, but for what a scrape remembers of a lag.
+  const MetricLabels labels_;
+  std::vector<std::function<double()>> values_;
+  std::vector<Lag> lags_;
+  std::mutex mutex_;  // guards Lag::exported against a second scrape
+};
+
+struct Registry::Family {
+  std::string name;
+  std::string help;
+  Kind kind;
+  std::vector<std::unique_ptr<Child>> children;
+};
+
+Registry::Registry() = default;
+Registry::~Registry() = default;
+
+Registry::Child* Registry::FindOrAdd(Kind kind, const std::string& name,
+                                     const std::string& help,
+                                     const MetricLabels& labels) {
+  Family*& family = by_name_[name];
+  if (family == nullptr) {
+    CHECK(prometheus::CheckMetricName(name)) << name;
+    families_.push_back(std::make_unique<Family>(Family{name, help, kind, {}}));
+    family = families_.back().get();
+  }
+  CHECK(family->kind == kind) << name << " has two types";
+  CHECK_EQ(family->help, help) << name << " has two helps";
+  for (const auto& child : family->children) {
+    if (child->HasLabels(labels)) return child.get();
+  }
+  for (const auto& [label, value] : labels) {
+    CHECK(prometheus::CheckLabelName(label)) << name << " has label " << label;
+  }
+  family->children.push_back(std::make_unique<Child>(labels));
+  return family->children.back().get();
+}
+
+void Registry::AddCounter(const std::string& name, const std::string& help,
+                          const MetricLabels& labels, const Counter* counter) {
+  AddCounter(name, help, labels,
+             [counter] { return static_cast<double>(counter->Value()); });
+}
+
+void Registry::AddCounter(const std::string& name, const std::string& help,
+                          const MetricLabels& labels,
+                          std::function<double()> value) {
+  FindOrAdd(Kind::kCounter, name, help, labels)->Add(std::move(value));
+}
+
+void Registry::AddGauge(const std::string& name, const std::string& help,
+                        const MetricLabels& labels, const Gauge* gauge) {
+  AddGauge(name, help, labels,
+           [gauge] { return static_cast<double>(gauge->Value()); });
+}
+
+void Registry::AddGauge(const std::string& name, const std::string& help,
+                        const MetricLabels& labels,
+                        std::function<double()> value) {
+  FindOrAdd(Kind::kGauge, name, help, labels)->Add(std::move(value));
+}
+
+void Registry::AddLagHistogram(const std::string& name, const std::string& help,
+                               const MetricLabels& labels,
+                               std::function<LagHistogram::Snapshot()> read) {
+  FindOrAdd(Kind::kLag, name, help, labels)->Add(std::move(read));
+}
+
+std::vector<MetricFamily> Registry::Collect() const {
+  std::vector<MetricFamily> families;
+  families.reserve(families_.size());
+  for (const auto& family : families_) {
+    MetricFamily& out = families.emplace_back();
+    out.name = family->name;
+    out.help = family->help;
+    switch (family->kind) {
+      case Kind::kCounter:
+        out.type = MetricType::Counter;
+        break;
+      case Kind::kGauge:
+        out.type = MetricType::Gauge;
+        break;
+      case Kind::kLag:
+        out.type = MetricType::Histogram;
+        break;
+    }
+    out.metric.reserve(family->children.size());
+    for (const auto& child : family->children) {
+      out.metric.push_back(child->Collect(family->kind));
+    }
+  }
+  return families;
+}
+
+std::string Registry::Serialize() const {
+  return prometheus::TextSerializer().Serialize(Collect());
+}
+
+}  // namespace weir

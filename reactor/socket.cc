@@ -1,0 +1,84 @@
+#include "reactor/socket.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+
+#include "reactor/address.h"
+#include "reactor/kernel.h"
+
+namespace weir {
+namespace {
+
+constexpr int kKeepAliveSeconds = 10;
+constexpr int kKeepAliveProbes = 6;
+// What the kernel takes (MAX_TCP_KEEPIDLE).
+constexpr int64_t kLongestIdle = 32767;
+
+int SetInt(Kernel& kernel, int fd, int level, int name, int value) {
+  return kernel.SetSockOpt(fd, level, name, &value, sizeof(value)).error;
+}
+
+using NameCall = SysResult (Kernel::*)(int, sockaddr*, socklen_t*);
+
+int GetAddress(Kernel& kernel, NameCall call, int fd, Address* address) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof(storage);
+  auto* const name = reinterpret_cast<sockaddr*>(&storage);
+  const SysResult result = (kernel.*call)(fd, name, &size);
+  if (result.ok()) *address = Address::FromSockaddr(name, size);
+  return result.error;
+}
+
+}  // namespace
+
+int SetNoDelay(Kernel& kernel, int fd, bool on) {
+  return SetInt(kernel, fd, IPPROTO_TCP, TCP_NODELAY, on ? 1 : 0);
+}
+
+int SetKeepAlive(Kernel& kernel, int fd, std::chrono::seconds idle) {
+  const auto seconds =
+      static_cast<int>(std::clamp<int64_t>(idle.count(), 1, kLongestIdle));
+  int error = SetInt(kernel, fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds);
+  if (error == 0) {
+    error = SetInt(kernel, fd, IPPROTO_TCP, TCP_KEEPINTVL, kKeepAliveSeconds);
+  }
+  if (error == 0) {
+    error = SetInt(kernel, fd, IPPROTO_TCP, TCP_KEEPCNT, kKeepAliveProbes);
+  }
+  // Last: it starts the timer, with the times that are set then.
+  if (error == 0) error = SetInt(kernel, fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  return error;
+}
+
+int SetOobInline(Kernel& kernel, int fd) {
+  return SetInt(kernel, fd, SOL_SOCKET, SO_OOBINLINE, 1);
+}
+
+int SetLingerZero(Kernel& kernel, int fd) {
+  const linger zero = {.l_onoff = 1, .l_linger = 0};
+  return kernel.SetSockOpt(fd, SOL_SOCKET, SO_LINGER, &zero, sizeof(zero))
+      .error;
+}
+
+int TakeSocketError(Kernel& kernel, int fd) {
+  int value = 0;
+  socklen_t size = sizeof(value);
+  const SysResult result =
+      kernel.GetSockOpt(fd, SOL_SOCKET, SO_ERROR, &value, &size);
+  return result.ok() ? value : result.error;
+}
+
+int GetLocalAddress(Kernel& kernel, int fd, Address* address) {
+  return GetAddress(kernel, &Kernel::GetSockName, fd, address);
+}
+
+int GetPeerAddress(Kernel& kernel, int fd, Address* address) {
+  return GetAddress(kernel, &Kernel::GetPeerName, fd, address);
+}
+
+}  // namespace weir

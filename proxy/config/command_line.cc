@@ -1,0 +1,136 @@
+#include "proxy/config/command_line.h"
+
+#include <algorithm>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
+#include "proxy/config/flag_parser.h"
+#include "proxy/config/flags.h"
+#include "proxy/config/forward_conflicts.h"
+#include "proxy/config/forward_spec.h"
+#include "proxy/config/help_text.h"
+#include "proxy/config/settings.h"
+#include "proxy/config/spec_text.h"
+#include "proxy/config/suggest.h"
+
+namespace weir {
+namespace {
+
+constexpr std::string_view kCommands[] = {"check", "demo", "help"};
+constexpr std::string_view kLaterCommands[] = {"wait", "status", "top", "drain",
+                                               "kill"};
+constexpr std::string_view kForwardsVariable = "WEIR_FORWARDS=";
+
+bool Contains(absl::Span<const std::string_view> words, std::string_view word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+// A forward always has a '=' or ':' somewhere, or is a number that lacks them.
+bool LooksLikeCommand(const std::string& word) {
+  return !word.empty() && absl::ascii_isalpha(word[0]) &&
+         std::all_of(word.begin(), word.end(), [](char c) {
+           return absl::ascii_isalpha(c) || c == '-' || c == '_';
+         });
+}
+
+std::vector<std::string> ForwardsFromEnv(absl::Span<const std::string> env) {
+  std::vector<std::string> forwards;
+  for (const std::string& item : env) {
+    if (item.compare(0, kForwardsVariable.size(), kForwardsVariable) != 0) {
+      continue;
+    }
+    std::istringstream words(item.substr(kForwardsVariable.size()));
+    for (std::string word; words >> word;) forwards.push_back(word);
+  }
+  return forwards;
+}
+
+absl::StatusOr<std::vector<ForwardSpec>> ReadForwards(
+    const std::vector<std::string>& texts, const Settings& settings) {
+  absl::StatusOr<std::vector<ForwardSpec>> forwards = ParseForwards(texts);
+  if (!forwards.ok()) return forwards.status();
+  for (const ForwardSpec& forward : *forwards) {
+    // An admin port that nobody asked for moves by itself.
+    if (settings.admin && !settings.admin_is_default &&
+        ListenersCollide(forward.listen, *settings.admin)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--admin=", FLAGS_admin, ": ", forward.name,
+                       " listens there (", forward.text, ")"));
+    }
+  }
+  return forwards;
+}
+
+absl::Status UnknownCommand(const std::string& word) {
+  if (Contains(kLaterCommands, word)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("weir ", word, " is not supported yet"));
+  }
+  const std::string hint = DidYouMean(word, kCommands);
+  return absl::InvalidArgumentError(absl::StrCat(
+      "unknown command ", Quote(word),
+      hint.empty() ? "; a forward is LISTEN=TARGET, such as 5432=db:5432"
+                   : hint));
+}
+
+// Reads flags' settings, then what `arguments` say.
+absl::StatusOr<CommandLine> Interpret(std::vector<std::string> arguments,
+                                      absl::Span<const std::string> env) {
+  const bool has_command = !arguments.empty() && LooksLikeCommand(arguments[0]);
+  const std::string command = has_command ? arguments[0] : "";
+  if (has_command) arguments.erase(arguments.begin());
+  if (command == "help") return HelpCommand{HelpText()};
+  if (has_command && !Contains(kCommands, command)) {
+    return UnknownCommand(command);
+  }
+  const absl::StatusOr<Settings> settings = SettingsFromFlags();
+  if (!settings.ok()) return settings.status();
+  if (FLAGS_dial && command != "check") {
+    return absl::InvalidArgumentError("--dial belongs to weir check");
+  }
+  if (command == "demo") {
+    if (!arguments.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "weir demo brings its own forward: ", Quote(arguments[0]),
+          " is too much"));
+    }
+    return DemoCommand{*settings};
+  }
+  if (arguments.empty()) arguments = ForwardsFromEnv(env);
+  if (arguments.empty()) {
+    return absl::InvalidArgumentError(
+        command == "check" ? "nothing to check: weir check FORWARD..."
+                           : ShortUsage());
+  }
+  absl::StatusOr<std::vector<ForwardSpec>> forwards =
+      ReadForwards(arguments, *settings);
+  if (!forwards.ok()) return forwards.status();
+  if (command == "check") {
+    return CheckCommand{*settings, *std::move(forwards), FLAGS_dial};
+  }
+  return RunCommand{*settings, *std::move(forwards)};
+}
+
+}  // namespace
+
+absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv,
+                                             const char* const* env) {
+  const std::vector<std::string> args(argv + std::min(argc, 1), argv + argc);
+  std::vector<std::string> variables;
+  for (; *env != nullptr; ++env) variables.emplace_back(*env);
+  absl::StatusOr<ParsedFlags> flags = ParseFlags(args, variables);
+  if (!flags.ok()) return flags.status();
+  if (flags->help) return HelpCommand{HelpText()};
+  if (flags->version) return VersionCommand{VersionText()};
+  return Interpret(std::move(flags->arguments), variables);
+}
+
+}  // namespace weir

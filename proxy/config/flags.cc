@@ -1,0 +1,100 @@
+#include "proxy/config/flags.h"
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+#include "absl/types/span.h"
+#include "gflags/gflags.h"
+
+DEFINE_string(
+    poller, "epoll",
+    "how loops wait: epoll, poll, select or io_uring (epoll where the "
+    "kernel forbids it)");
+DEFINE_int32(reactors, 0,
+             "event loops, each a thread; 0: one for each core that affinity "
+             "and cgroup allow");
+DEFINE_bool(affinity, false, "pin each loop to a core of its own");
+DEFINE_string(shard, "least",
+              "which loop gets a connection: least (the one with the fewest), "
+              "round_robin or local (the one that accepted it)");
+
+DEFINE_int32(max_connections, 0,
+             "connections at once; 0: as many as the descriptors allow");
+DEFINE_string(buffer_memory, "0",
+              "bytes that waiting data may take in all, such as 64MiB; 0: a "
+              "quarter of the memory limit");
+
+DEFINE_string(admin, "127.0.0.1:9464",
+              "where /metrics, /startup, /ready, /live and POST /drain are "
+              "served: IP:PORT, or PORT on 127.0.0.1; off: nowhere. The "
+              "default moves to a free port when taken");
+DEFINE_string(resolvers, "",
+              "DNS servers instead of those of /etc/resolv.conf: "
+              "ADDRESS[:PORT],...");
+DEFINE_string(ports_file, "",
+              "a file to write NAME ADDRESS PORT to, a line for each listening "
+              "socket, once all listen");
+DEFINE_int32(
+    ready_fd, -1,
+    "an inherited descriptor that gets one line and is closed when all "
+    "listen; -1: none");
+
+DEFINE_string(drain_delay, "0s",
+              "after SIGTERM keep accepting this long, while /ready says 503");
+DEFINE_string(drain_idle, "10s",
+              "a connection without a byte for this long is told to end");
+DEFINE_string(drain_spread, "5s",
+              "spread the ends of idle connections over this time");
+DEFINE_string(drain_timeout, "25s",
+              "what is left after this time since the signal is reset");
+
+DEFINE_bool(verbose, false,
+            "a line when a connection opens and one when it closes (-v)");
+DEFINE_bool(quiet, false, "print errors only");
+
+DEFINE_bool(dial, false, "with check: connect to each target too");
+
+namespace weir {
+namespace {
+
+constexpr FlagInfo kFlags[] = {
+    {"poller", "NAME", "Loops"},
+    {"reactors", "N", "Loops"},
+    {"affinity", "", "Loops"},
+    {"shard", "NAME", "Loops"},
+    {"max_connections", "N", "Limits"},
+    {"buffer_memory", "SIZE", "Limits"},
+    {"admin", "ADDRESS", "Surroundings"},
+    {"resolvers", "LIST", "Surroundings"},
+    {"ports_file", "FILE", "Surroundings"},
+    {"ready_fd", "N", "Surroundings"},
+    {"drain_delay", "TIME", "Stopping"},
+    {"drain_idle", "TIME", "Stopping"},
+    {"drain_spread", "TIME", "Stopping"},
+    {"drain_timeout", "TIME", "Stopping"},
+    {"verbose", "", "Output"},
+    {"quiet", "", "Output"},
+    {"dial", "", "Checking"},
+};
+
+constexpr std::string_view kLaterFlags[] = {
+    "forwards_file", "log_format",      "dump",        "dump_bytes",
+    "timeout",       "stall_threshold", "live_timeout"};
+
+}  // namespace
+
+absl::Span<const FlagInfo> WeirFlags() { return kFlags; }
+
+const FlagInfo* FindFlag(std::string_view name) {
+  std::string folded(name);
+  std::replace(folded.begin(), folded.end(), '-', '_');
+  for (const FlagInfo& flag : kFlags) {
+    if (flag.name == folded) return &flag;
+  }
+  return nullptr;
+}
+
+absl::Span<const std::string_view> LaterFlags() { return kLaterFlags; }
+
+}  // namespace weir

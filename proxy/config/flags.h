@@ -1,0 +1,63 @@
+// Public. weir's flags. gflags is the registry; weir reads the command line
+// itself (flag_parser.h), and only what is declared here counts as its own: the
+// flags that gflags and glog define for themselves are unknown to it.
+
+#ifndef PROXY_CONFIG_FLAGS_H_
+#define PROXY_CONFIG_FLAGS_H_
+
+#include <string_view>
+
+#include "absl/types/span.h"
+#include "gflags/gflags_declare.h"
+
+// Loops.
+DECLARE_string(poller);
+DECLARE_int32(reactors);
+DECLARE_bool(affinity);
+DECLARE_string(shard);
+
+// Limits.
+DECLARE_int32(max_connections);
+DECLARE_string(buffer_memory);
+
+// Around it.
+DECLARE_string(admin);
+DECLARE_string(resolvers);
+DECLARE_string(ports_file);
+DECLARE_int32(ready_fd);
+
+// Stopping.
+DECLARE_string(drain_delay);
+DECLARE_string(drain_idle);
+DECLARE_string(drain_spread);
+DECLARE_string(drain_timeout);
+
+// Output.
+DECLARE_bool(verbose);
+DECLARE_bool(quiet);
+
+// `weir check` only.
+DECLARE_bool(dial);
+
+namespace weir {
+
+// One flag as --help shows it. Its default value and its description are in the
+// registry.
+struct FlagInfo {
+  std::string_view name;
+  std::string_view value;  // what to call its value; empty for bools
+  std::string_view group;  // a heading
+};
+
+// Every flag declared above, in the order of --help, each group together.
+absl::Span<const FlagInfo> WeirFlags();
+
+// The flag of that name, or null. '-' counts as '_', so --drain-idle is known.
+const FlagInfo* FindFlag(std::string_view name);
+
+// Names that are announced for later.
+absl::Span<const std::string_view> LaterFlags();
+
+}  // namespace weir
+
+#endif  // PROXY_CONFIG_FLAGS_H_

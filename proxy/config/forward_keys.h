@@ -1,0 +1,22 @@
+// Internal to config. The keys of a forward: "+connect:2s+idle:10m".
+
+#ifndef PROXY_CONFIG_FORWARD_KEYS_H_
+#define PROXY_CONFIG_FORWARD_KEYS_H_
+
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "proxy/config/forward_spec.h"
+#include "proxy/config/spec_text.h"
+
+namespace weir {
+
+// Parses `keys`, a view into `spec` that is empty or starts with a '+', into
+// `*forward`. Each key may come once; a key that is unknown or not supported
+// yet is an error. All errors are SpecText::Error.
+absl::Status ParseForwardKeys(const SpecText& spec, std::string_view keys,
+                              ForwardSpec* forward);
+
+}  // namespace weir
+
+#endif  // PROXY_CONFIG_FORWARD_KEYS_H_

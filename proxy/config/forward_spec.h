@@ -1,0 +1,75 @@
+// Public. What the command line asks for, parsed: immutable once built.
+
+#ifndef PROXY_CONFIG_FORWARD_SPEC_H_
+#define PROXY_CONFIG_FORWARD_SPEC_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "reactor/clock.h"
+
+namespace weir {
+
+// Where a forward listens.
+struct ListenSpec {
+  enum class Kind {
+    kLoopback,  // a bare PORT: 127.0.0.1 and [::1]
+    kAny,       // any:PORT: every interface, both families
+    kHostPort,  // HOST:PORT or [IP6%ZONE]:PORT
+    kUnix,      // a path, or an abstract name ('@' first)
+  };
+  Kind kind = Kind::kLoopback;
+  std::string host;   // kHostPort: an address literal or a name, no brackets
+  uint16_t port = 0;  // 0: the kernel picks
+  std::string path;   // kUnix
+};
+
+// Where a forward connects to.
+struct TargetSpec {
+  enum class Kind { kHostPort, kUnix };
+  Kind kind = Kind::kHostPort;
+  std::string host;  // an address literal or a name, no brackets
+  uint16_t port = 0;
+  std::string path;  // kUnix; abstract names have '@' first
+  // As the user wrote it (a bare PORT as "127.0.0.1:PORT"): the name in lines
+  // and in the metric label `upstream`.
+  std::string text;
+};
+
+struct ForwardSpec {
+  std::string name;  // [a-z][a-z0-9_-]{0,31}, unique
+  ListenSpec listen;
+  TargetSpec target;
+
+  Duration connect_timeout = std::chrono::seconds(5);
+  Duration half_close_timeout = std::chrono::seconds(60);  // without progress
+  Duration idle_timeout = kForever;                        // kForever: off
+  Duration lifetime = kForever;                            // kForever: off
+  bool no_delay = true;
+  // Idle time before the first keepalive probe; kForever: off.
+  Duration keepalive = std::chrono::seconds(60);
+
+  std::string text;  // the spec as it was given, for messages
+};
+
+// Parses one FORWARD. InvalidArgument's message is what a person reads: what is
+// wrong and the way out, then the spec and a caret under the spot on lines of
+// their own:
+//
+//   IPv6 addresses need brackets: [::1]:80=db:5432
+//     ::1:80=db:5432
+//     ^
+absl::StatusOr<ForwardSpec> ParseForward(std::string_view text);
+
+// Parses all of them; names must be unique, and no forward may be its own
+// target.
+absl::StatusOr<std::vector<ForwardSpec>> ParseForwards(
+    absl::Span<const std::string> texts);
+
+}  // namespace weir
+
+#endif  // PROXY_CONFIG_FORWARD_SPEC_H_

@@ -1,0 +1,136 @@
+#include "proxy/config/help_text.h"
+
+#include <cstddef>
+#include <sstream>
+#include <string>
+#include <string_view>
+
+#include "absl/strings/str_cat.h"
+#include "gflags/gflags.h"
+#include "proxy/config/flags.h"
+#include "proxy/config/version.h"
+
+namespace weir {
+namespace {
+
+constexpr size_t kWidth = 80;
+constexpr size_t kColumn = 27;  // where descriptions of flags start
+
+constexpr char kBeforeFlags[] =
+    R"(weir forwards TCP ports and unix sockets.
+
+  weir [FLAG]... FORWARD...         forward until told to stop
+  weir check [--dial] FORWARD...    parse, try to listen; --dial: connect too
+  weir demo [FLAG]...               an echo server, a forward, traffic, numbers
+  weir help | --help | --version
+
+Examples
+  weir 5432=db:5432                 this machine's 5432 -> db:5432
+  weir 5432:db:5432                 the same, as for ssh -L
+  weir any:8080=3000                every interface's 8080 -> 127.0.0.1:3000
+  weir pg@5432=db:5432 web@8080=app:80+connect:2s+idle:10m
+  weir [::1]:8080=[2001:db8::5]:80
+  weir 127.0.0.1:2375=/var/run/docker.sock
+  weir 0=db:5432 --ports_file=/run/weir.ports
+  WEIR_FORWARDS="pg@5432=db:5432 web@8080=app:80" weir
+
+FORWARD is [NAME@]LISTEN=TARGET[+KEY:VALUE]... or [BIND:]PORT:HOST:PORT
+  NAME    label in lines and metrics: a-z, then a-z 0-9 _ -; default: p5432
+  LISTEN  PORT            127.0.0.1 and [::1]
+          HOST:PORT       or [IPV6]:PORT
+          any:PORT        every interface, IPv4 and IPv6
+          /path ./path unix:path unix:@abstract
+  TARGET  HOST:PORT [IPV6]:PORT, PORT (on this machine), or a unix socket
+  PORT    0 to listen on: the kernel picks one, and the start-up lines name it
+  In a path , + = @ ^ and % are written %2C %2B %3D %40 %5E and %25.
+
+Keys (times in ms, s, m or h: 250ms, 1.5s)
+  connect:5s        give up connecting after this time, all addresses together
+  idle:off          end a connection without a byte for this time
+  life:off          end a connection after this time
+  halfclose:60s     end a half-closed connection without progress for this time
+  keepalive:60s     probe a silent peer after this time, or off
+  nodelay:on        send small packets at once, or off
+)";
+
+constexpr char kAfterFlags[] = R"(
+A flag may also be a variable, WEIR_REACTORS=2, or a line --reactors=2 of a file
+that --flagfile=FILE names (# starts a comment). The command line wins over
+variables, variables over files. WEIR_FORWARDS counts when no FORWARD is given.
+
+Signals
+  SIGTERM, SIGINT   drain: /ready says 503, listeners close, idle connections
+                    are told to end, active ones run on; a second one stops now
+
+Exit codes
+  0  drained, or all was well     1  cannot listen, or another failure
+  2  wrong usage                  128+N  stopped by a second signal N
+
+On the admin address
+  /metrics     for Prometheus         /startup  200 once all listeners are open
+  /live        200 while loops turn   /ready    200 until a drain begins
+  POST /drain  as a signal does
+)";
+
+// `text` in lines that end before kWidth, all but the first indented.
+std::string Wrap(const std::string& text, size_t indent) {
+  std::istringstream words(text);
+  std::string wrapped;
+  std::string word;
+  size_t column = indent;
+  while (words >> word) {
+    const bool first = wrapped.empty();
+    if (!first && column + 1 + word.size() > kWidth) {
+      absl::StrAppend(&wrapped, "\n", std::string(indent, ' '), word);
+      column = indent + word.size();
+    } else {
+      absl::StrAppend(&wrapped, first ? "" : " ", word);
+      column += word.size() + (first ? 0 : 1);
+    }
+  }
+  return wrapped;
+}
+
+std::string FlagLines() {
+  std::string text;
+  std::string_view group;
+  for (const FlagInfo& flag : WeirFlags()) {
+    if (flag.group != group) {
+      group = flag.group;
+      absl::StrAppend(&text, "\n", std::string(group), "\n");
+    }
+    const gflags::CommandLineFlagInfo info =
+        gflags::GetCommandLineFlagInfoOrDie(std::string(flag.name).c_str());
+    std::string line = absl::StrCat("  --", std::string(flag.name));
+    if (!flag.value.empty()) {
+      absl::StrAppend(&line, "=", std::string(flag.value));
+    }
+    line.resize(line.size() < kColumn ? kColumn : line.size() + 1, ' ');
+    std::string description = info.description;
+    if (!flag.value.empty() && !info.default_value.empty()) {
+      absl::StrAppend(&description, " [", info.default_value, "]");
+    }
+    absl::StrAppend(&text, line, Wrap(description, kColumn), "\n");
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string HelpText() {
+  return absl::StrCat(kBeforeFlags, FlagLines(), kAfterFlags);
+}
+
+std::string VersionText() {
+  return absl::StrCat("weir ", std::string(kVersion), "\n");
+}
+
+std::string ShortUsage() {
+  return "nothing to forward; weir --help tells all. The commonest:\n"
+         "  weir 5432=db:5432          this machine's 5432 -> db:5432\n"
+         "  weir any:8080=3000         every interface's 8080 -> "
+         "127.0.0.1:3000\n"
+         "  weir demo                  see it work";
+}
+
+}  // namespace weir

@@ -1,0 +1,233 @@
+#include "proxy/config/settings.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "gflags/gflags.h"
+#include "proxy/config/endpoint_parser.h"
+#include "proxy/config/flags.h"
+#include "proxy/config/host_parser.h"
+#include "proxy/config/shard_policy_kind.h"
+#include "proxy/config/spec_text.h"
+#include "proxy/config/suggest.h"
+#include "proxy/config/units.h"
+#include "reactor/clock.h"
+#include "reactor/poller.h"
+
+namespace weir {
+namespace {
+
+// Far beyond any machine's cores, and not yet a table too large to allocate.
+constexpr int kMostReactors = 1024;
+
+absl::Status Wrong(std::string_view flag, const std::string& value,
+                   const std::string& why) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("--", std::string(flag), "=", Printable(value), ": ", why));
+}
+
+// The first line of an error that has the spec and a caret below.
+std::string FirstLine(const absl::Status& status) {
+  const std::string message(status.message());
+  return message.substr(0, message.find('\n'));
+}
+
+absl::Status ReadNumber(std::string_view flag, int32_t value, int least,
+                        int most, int* result) {
+  if (value < least || value > most) {
+    return Wrong(flag, absl::StrCat(value),
+                 absl::StrCat("must be from ", least, " to ", most));
+  }
+  *result = value;
+  return absl::OkStatus();
+}
+
+absl::Status ReadTime(std::string_view flag, const std::string& value,
+                      Duration least, Duration* result) {
+  const absl::StatusOr<Duration> time = ParseDuration(value);
+  if (!time.ok()) return Wrong(flag, value, FirstLine(time.status()));
+  if (*time < least) {
+    return Wrong(flag, value,
+                 absl::StrCat("must be at least ", FormatDuration(least)));
+  }
+  *result = *time;
+  return absl::OkStatus();
+}
+
+absl::Status ReadPoller(PollerKind* poller) {
+  const absl::StatusOr<PollerKind> kind = ParsePollerKind(FLAGS_poller);
+  if (!kind.ok()) {
+    return Wrong("poller", FLAGS_poller, std::string(kind.status().message()));
+  }
+  *poller = *kind;
+  return absl::OkStatus();
+}
+
+absl::Status ReadShard(ShardPolicy* policy) {
+  for (size_t i = 0; i < kShardPolicyNames.size(); ++i) {
+    if (kShardPolicyNames[i] == FLAGS_shard) {
+      *policy = static_cast<ShardPolicy>(i);
+      return absl::OkStatus();
+    }
+  }
+  if (FLAGS_shard == "lag") {
+    return Wrong("shard", FLAGS_shard, "not supported yet");
+  }
+  return Wrong("shard", FLAGS_shard,
+               absl::StrCat("must be least, round_robin or local",
+                            DidYouMean(FLAGS_shard, kShardPolicyNames)));
+}
+
+absl::Status ReadAdmin(std::optional<ListenSpec>* admin) {
+  const std::string& text = FLAGS_admin;
+  if (text.empty() || text == "off") return absl::OkStatus();
+  const SpecText spec(text);
+  const absl::StatusOr<ListenSpec> listen =
+      EndpointParser(spec).Listen(spec.text());
+  if (!listen.ok()) return Wrong("admin", text, FirstLine(listen.status()));
+  ListenSpec place = *listen;
+  switch (place.kind) {
+    case ListenSpec::Kind::kUnix:
+      return Wrong("admin", text, "a unix socket is not supported yet");
+    case ListenSpec::Kind::kAny:
+      return Wrong("admin", text,
+                   absl::StrCat("must be one address, such as 0.0.0.0:",
+                                place.port, " or [::]:", place.port));
+    case ListenSpec::Kind::kLoopback:
+      // One address is enough for what people and scrapers dial by hand.
+      place.kind = ListenSpec::Kind::kHostPort;
+      place.host = "127.0.0.1";
+      break;
+    case ListenSpec::Kind::kHostPort:
+      break;
+  }
+  const SpecText host(place.host);
+  const absl::Status is_address =
+      HostParser(host).Address(host.text()).status();
+  if (!is_address.ok()) return Wrong("admin", text, FirstLine(is_address));
+  *admin = place;
+  return absl::OkStatus();
+}
+
+absl::Status ReadResolver(const SpecText& spec, std::string_view item,
+                          std::string* resolvers) {
+  const HostParser parser(spec);
+  const size_t colon = item.find(':');
+  const bool has_port =
+      item.substr(0, 1) == "["
+          ? item.find("]:") != std::string_view::npos
+          : colon != std::string_view::npos && colon == item.rfind(':');
+  HostPort server{"", 53};
+  if (has_port) {
+    const absl::StatusOr<HostPort> parsed = parser.HostAndPort(item);
+    if (!parsed.ok()) return parsed.status();
+    server = *parsed;
+    if (server.port == 0) return spec.Error(item, "port 0 cannot be asked");
+  }
+  const absl::StatusOr<std::string> address =
+      parser.Address(has_port ? item.substr(0, item.rfind(':')) : item);
+  if (!address.ok()) return address.status();
+  const bool ip6 = address->find(':') != std::string::npos;
+  absl::StrAppend(resolvers, resolvers->empty() ? "" : ",", ip6 ? "[" : "",
+                  *address, ip6 ? "]:" : ":", server.port);
+  return absl::OkStatus();
+}
+
+absl::Status ReadResolvers(std::string* resolvers) {
+  if (FLAGS_resolvers.empty()) return absl::OkStatus();
+  const SpecText spec(FLAGS_resolvers);
+  std::string_view rest = spec.text();
+  for (bool more = true; more;) {
+    const size_t comma = std::min(rest.find(','), rest.size());
+    more = comma < rest.size();
+    const absl::Status status =
+        ReadResolver(spec, rest.substr(0, comma), resolvers);
+    if (!status.ok()) {
+      return Wrong("resolvers", FLAGS_resolvers, FirstLine(status));
+    }
+    rest.remove_prefix(comma + (more ? 1 : 0));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadReadyFd(int* fd) {
+  const absl::Status status =
+      ReadNumber("ready_fd", FLAGS_ready_fd, -1, INT32_MAX, fd);
+  if (!status.ok()) return status;
+  // Asked now, before a descriptor of our own has that number.
+  if (*fd >= 0 && fcntl(*fd, F_GETFD) < 0) {
+    return Wrong("ready_fd", absl::StrCat(*fd), "no such open descriptor");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadDrain(DrainTimes* drain) {
+  absl::Status status = ReadTime("drain_delay", FLAGS_drain_delay,
+                                 Duration::zero(), &drain->delay);
+  if (!status.ok()) return status;
+  status = ReadTime("drain_idle", FLAGS_drain_idle,
+                    std::chrono::milliseconds(1), &drain->idle);
+  if (!status.ok()) return status;
+  status = ReadTime("drain_spread", FLAGS_drain_spread, Duration::zero(),
+                    &drain->spread);
+  if (!status.ok()) return status;
+  status = ReadTime("drain_timeout", FLAGS_drain_timeout,
+                    std::chrono::milliseconds(1), &drain->timeout);
+  if (!status.ok()) return status;
+  if (drain->delay >= drain->timeout) {
+    return Wrong("drain_delay", FLAGS_drain_delay,
+                 absl::StrCat("must be shorter than --drain_timeout=",
+                              FormatDuration(drain->timeout)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadBufferMemory(int64_t* bytes) {
+  const absl::StatusOr<int64_t> size = ParseSize(FLAGS_buffer_memory);
+  if (!size.ok()) {
+    return Wrong("buffer_memory", FLAGS_buffer_memory,
+                 FirstLine(size.status()));
+  }
+  *bytes = *size;
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Settings> SettingsFromFlags() {
+  Settings settings;
+  for (const absl::Status& status :
+       {ReadPoller(&settings.poller),
+        ReadNumber("reactors", FLAGS_reactors, 0, kMostReactors,
+                   &settings.reactors),
+        ReadShard(&settings.shard),
+        ReadNumber("max_connections", FLAGS_max_connections, 0, INT32_MAX,
+                   &settings.max_connections),
+        ReadBufferMemory(&settings.buffer_memory), ReadAdmin(&settings.admin),
+        ReadResolvers(&settings.resolvers), ReadReadyFd(&settings.ready_fd),
+        ReadDrain(&settings.drain)}) {
+    if (!status.ok()) return status;
+  }
+  settings.admin_is_default =
+      gflags::GetCommandLineFlagInfoOrDie("admin").is_default;
+  settings.pin_reactors = FLAGS_affinity;
+  settings.ports_file = FLAGS_ports_file;
+  settings.verbose = FLAGS_verbose;
+  settings.quiet = FLAGS_quiet;
+  if (settings.verbose && settings.quiet) {
+    return absl::InvalidArgumentError(
+        "--verbose and --quiet cannot go together");
+  }
+  return settings;
+}
+
+}  // namespace weir

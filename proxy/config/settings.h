@@ -1,0 +1,58 @@
+// Public. What the flags ask for, checked: immutable once built.
+
+#ifndef PROXY_CONFIG_SETTINGS_H_
+#define PROXY_CONFIG_SETTINGS_H_
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "proxy/config/forward_spec.h"
+#include "proxy/config/shard_policy_kind.h"
+#include "reactor/clock.h"
+#include "reactor/poller.h"
+
+namespace weir {
+
+// How a drain goes. `delay` and `timeout` count from the signal.
+struct DrainTimes {
+  Duration delay = Duration::zero();  // goes on accepting; shorter than timeout
+  Duration idle = std::chrono::seconds(10);  // without a byte: told to end
+  Duration spread =
+      std::chrono::seconds(5);  // over which those ends are spread
+  Duration timeout = std::chrono::seconds(25);  // what is left is reset
+};
+
+struct Settings {
+  PollerKind poller = PollerKind::kEpoll;
+  int reactors = 0;  // 0: as many as the cores really allow
+  bool pin_reactors = false;
+  ShardPolicy shard = ShardPolicy::kLeast;
+
+  int max_connections = 0;    // 0: as many as the descriptors allow
+  int64_t buffer_memory = 0;  // bytes; 0: a quarter of the memory limit
+
+  // None: off. Else of kind kHostPort, and the host is an address, no name.
+  std::optional<ListenSpec> admin;
+  bool admin_is_default = true;  // nobody asked for an address
+  // As Resolver::Options::servers: "10.0.0.2:53,[::1]:5353"; empty: those of
+  // /etc/resolv.conf.
+  std::string resolvers;
+  std::string ports_file;  // empty: none
+  int ready_fd = -1;       // an open descriptor; -1: none
+
+  DrainTimes drain;
+
+  bool verbose = false;  // a line for each connection's open and close
+  bool quiet = false;    // errors only; never with verbose
+};
+
+// Reads gflags' registry. InvalidArgument's message is one line that names the
+// flag and its value.
+absl::StatusOr<Settings> SettingsFromFlags();
+
+}  // namespace weir
+
+#endif  // PROXY_CONFIG_SETTINGS_H_

@@ -1,0 +1,95 @@
+// What the proxy tells people and programs when it has started.
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "proxy/config/version.h"
+#include "proxy/lifecycle/ports_file.h"
+#include "proxy/lifecycle/proxy.h"
+#include "proxy/lifecycle/startup_report.h"
+
+namespace weir {
+namespace {
+
+// What is known of a target's name so soon; empty for what has none.
+std::string Resolved(const TargetSpec& target, const AddressList& list) {
+  if (target.kind == TargetSpec::Kind::kUnix) return "";
+  if (list.generation == 0) return "resolving";
+  if (list.addresses.empty()) return "unknown";
+  const std::string address = list.addresses[0].HostText();
+  return address == target.host ? "" : address;
+}
+
+ForwardReport ReportOf(const ForwardSpec& spec, const BoundForward& bound,
+                       const AddressList& list) {
+  ForwardReport report{.name = spec.name,
+                       .bound = {},
+                       .skipped = bound.skipped,
+                       .target = spec.target.text,
+                       .resolved = Resolved(spec.target, list)};
+  for (const ListeningSocket& socket : bound.sockets) {
+    report.bound.push_back(socket.address.ToString());
+  }
+  MergeWildcards(&report.bound);
+  return report;
+}
+
+PortEntry EntryOf(const std::string& name, const Address& address) {
+  if (address.is_ip()) return {name, address.HostText(), address.port()};
+  const std::string_view abstract = address.unix_abstract();
+  return {name,
+          abstract.empty() ? std::string(address.unix_path())
+                           : absl::StrCat("@", std::string(abstract)),
+          0};
+}
+
+}  // namespace
+
+absl::Status Proxy::Announce() {
+  std::vector<PortEntry> ports;
+  StartupReport report{.version = std::string(kVersion),
+                       .pid = getpid(),
+                       .reactors = static_cast<int>(workers_.size()),
+                       .poller = poller_,
+                       .descriptors = fd_limit_,
+                       .max_connections = admission_->max(),
+                       .forwards = {},
+                       .admin = {},
+                       .drain_timeout = settings_.drain.timeout};
+  for (size_t i = 0; i < forwards_.size(); ++i) {
+    report.forwards.push_back(
+        ReportOf(forwards_[i], bound_[i], *upstreams_->Current(i)));
+    for (const ListeningSocket& socket : bound_[i].sockets) {
+      ports.push_back(EntryOf(forwards_[i].name, socket.address));
+    }
+  }
+  if (admin_ != nullptr) {
+    const std::string& host = settings_.admin->host;
+    ports.push_back({"admin", host, admin_->port()});
+    const bool v6 = host.find(':') != std::string::npos;
+    report.admin = absl::StrCat("http://", v6 ? "[" : "", host, v6 ? "]:" : ":",
+                                admin_->port());
+  }
+  if (!settings_.ports_file.empty()) {
+    absl::Status written = WritePortsFile(settings_.ports_file, ports);
+    if (!written.ok()) return written;
+  }
+  report.took = Clock::Real().Now() - created_at_;
+  for (const std::string& warning : std::exchange(warnings_, {})) {
+    log_->Plain(LogLevel::kWarning, absl::StrCat("weir: ", warning));
+  }
+  for (absl::string_view line :
+       absl::StrSplit(FormatStartupReport(report), '\n', absl::SkipEmpty())) {
+    log_->Plain(LogLevel::kInfo, std::string_view(line.data(), line.size()));
+  }
+  return settings_.ready_fd < 0 ? absl::OkStatus()
+                                : WriteReady(settings_.ready_fd);
+}
+
+}  // namespace weir

@@ -1,0 +1,125 @@
+#include "proxy/lifecycle/check.h"
+
+#include <algorithm>
+#include <chrono>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "proxy/lifecycle/listeners.h"
+#include "proxy/observe/forward_metrics.h"
+#include "proxy/relay/connector.h"
+#include "proxy/relay/transport.h"
+#include "proxy/upstream/address_list.h"
+#include "proxy/upstream/resolver.h"
+#include "proxy/upstream/upstream_directory.h"
+#include "reactor/errno_status.h"
+#include "reactor/poller.h"
+#include "reactor/reactor.h"
+
+namespace weir {
+namespace {
+
+// Connects to the target of one forward on a loop of its own, with the very
+// classes that a session uses.
+class Dialer final : private TransportObserver {
+ public:
+  explicit Dialer(Reactor* reactor) : reactor_(reactor) {}
+
+  absl::Status Dial(const ForwardSpec& forward, const std::string& resolvers) {
+    deadline_ = reactor_->Now() + forward.connect_timeout;
+    absl::StatusOr<std::unique_ptr<Resolver>> resolver = Resolver::Create(
+        reactor_, {.servers = resolvers, .timeout = forward.connect_timeout});
+    if (!resolver.ok()) return resolver.status();
+    AddressListPtr list;
+    UpstreamDirectory directory(
+        reactor_, *std::move(resolver), {forward.target},
+        [&list](size_t, AddressListPtr found) { list = std::move(found); });
+    directory.Start();
+    while (list == nullptr && Step()) {
+    }
+    if (list == nullptr) {
+      return absl::DeadlineExceededError("the name servers did not answer");
+    }
+    if (list->addresses.empty()) return absl::NotFoundError(list->error);
+    return Connect(forward, list);
+  }
+
+ private:
+  using Outcome = Connector::Outcome;
+
+  void OnTransportReady(Transport*) noexcept override { ready_ = true; }
+
+  // A round; false when the time is over.
+  bool Step() {
+    if (reactor_->Now() >= deadline_) return false;
+    reactor_->RunOnce(deadline_ - reactor_->Now());
+    return true;
+  }
+
+  absl::Status Connect(const ForwardSpec& forward, const AddressListPtr& list) {
+    ForwardMetrics metrics({forward}, 1);
+    const Connector::Site site{.reactor = reactor_,
+                               .forward = &forward,
+                               .metrics = &metrics.Shard(0, 0),
+                               .deadline = deadline_,
+                               .local_ports = PortRange::Ephemeral(),
+                               .verify = true};
+    Connector connector;
+    Transport transport(this);
+    Outcome outcome = connector.Start(site, list, &transport);
+    while (outcome == Outcome::kPending) {
+      ready_ = false;
+      reactor_->RunOnce(
+          std::max(connector.due() - reactor_->Now(), Duration::zero()));
+      if (ready_) {
+        outcome = connector.Ready(site, &transport);
+      } else if (reactor_->Now() >= connector.due()) {
+        outcome = connector.Due(site, &transport);
+      }
+    }
+    transport.Close(reactor_, /*reset=*/false);
+    if (outcome == Outcome::kConnected) return absl::OkStatus();
+    return absl::UnavailableError(ErrnoText(connector.error()));
+  }
+
+  Reactor* const reactor_;
+  MonoTime deadline_;
+  bool ready_ = false;
+};
+
+}  // namespace
+
+absl::Status Check(const CheckCommand& command) {
+  const absl::StatusOr<std::vector<BoundForward>> bound =
+      BindForwards(Kernel::Real(), command.forwards);
+  if (!bound.ok()) return bound.status();
+  absl::StatusOr<std::unique_ptr<Poller>> poller =
+      MakePoller(PollerKind::kEpoll);
+  if (!poller.ok()) return poller.status();
+  Reactor::Options options;
+  options.poller = *std::move(poller);
+  Reactor reactor(std::move(options));
+  for (const ForwardSpec& forward : command.forwards) {
+    if (command.dial) {
+      const absl::Status dialed =
+          Dialer(&reactor).Dial(forward, command.settings.resolvers);
+      if (!dialed.ok()) {
+        return absl::Status(
+            dialed.code(),
+            absl::StrCat(forward.name, ": cannot connect to ",
+                         forward.target.text, ": ", dialed.message()));
+      }
+    }
+    if (!command.settings.quiet) {
+      std::cerr << forward.name << ": ok, " << forward.text << '\n';
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace weir

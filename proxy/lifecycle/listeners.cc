@@ -1,0 +1,111 @@
+#include "proxy/lifecycle/listeners.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "proxy/relay/stream_options.h"
+#include "reactor/address.h"
+#include "reactor/errno_status.h"
+
+namespace weir {
+namespace {
+
+// How often the kernel is asked for a port that is free in both families.
+constexpr int kPortTries = 16;
+
+bool FamilyIsMissing(const absl::Status& status) {
+  const int error = ErrnoOf(status);
+  return error == EAFNOSUPPORT || error == EADDRNOTAVAIL;
+}
+
+// The addresses that one spec stands for.
+absl::StatusOr<std::vector<Address>> AddressesOf(const ListenSpec& listen) {
+  switch (listen.kind) {
+    case ListenSpec::Kind::kLoopback:
+      return std::vector<Address>{Address::Loopback(AF_INET, listen.port),
+                                  Address::Loopback(AF_INET6, listen.port)};
+    case ListenSpec::Kind::kAny:
+      return std::vector<Address>{Address::Any(AF_INET, listen.port),
+                                  Address::Any(AF_INET6, listen.port)};
+    case ListenSpec::Kind::kHostPort: {
+      absl::StatusOr<Address> address =
+          ParseIpAddress(listen.host, listen.port);
+      if (!address.ok()) return address.status();
+      return std::vector<Address>{*std::move(address)};
+    }
+    case ListenSpec::Kind::kUnix:
+      break;
+  }
+  absl::StatusOr<Address> address =
+      listen.path.starts_with('@')
+          ? Address::UnixAbstract(std::string_view(listen.path).substr(1))
+          : Address::UnixPath(listen.path);
+  if (!address.ok()) return address.status();
+  return std::vector<Address>{*std::move(address)};
+}
+
+// One try. AlreadyExists-like errors of a second family with a picked port are
+// the caller's to repeat.
+absl::StatusOr<BoundForward> BindOnce(Kernel& kernel,
+                                      const std::vector<Address>& addresses) {
+  BoundForward bound;
+  absl::Status missing;
+  for (const Address& address : addresses) {
+    const bool picked = address.port() == 0 && !bound.sockets.empty();
+    absl::StatusOr<ListeningSocket> socket = Listen(
+        kernel,
+        picked ? address.WithPort(bound.sockets[0].address.port()) : address);
+    if (socket.ok()) {
+      bound.sockets.push_back(*std::move(socket));
+    } else if (addresses.size() > 1 && FamilyIsMissing(socket.status())) {
+      missing = socket.status();
+      bound.skipped.push_back(absl::StrCat(
+          address.ToString(), " skipped: ", ErrnoText(ErrnoOf(missing))));
+    } else {
+      return socket.status();
+    }
+  }
+  if (bound.sockets.empty()) return missing;
+  return bound;
+}
+
+absl::StatusOr<BoundForward> Bind(Kernel& kernel, const ForwardSpec& forward) {
+  const absl::StatusOr<std::vector<Address>> addresses =
+      AddressesOf(forward.listen);
+  if (!addresses.ok()) return addresses.status();
+  for (int tries = 1;; ++tries) {
+    absl::StatusOr<BoundForward> bound = BindOnce(kernel, *addresses);
+    const bool again = !bound.ok() && ErrnoOf(bound.status()) == EADDRINUSE &&
+                       forward.listen.port == 0 && addresses->size() > 1;
+    if (!again || tries == kPortTries) return bound;
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<BoundForward>> BindForwards(
+    Kernel& kernel, const std::vector<ForwardSpec>& forwards) {
+  std::vector<BoundForward> all;
+  for (const ForwardSpec& forward : forwards) {
+    absl::StatusOr<BoundForward> bound = Bind(kernel, forward);
+    if (!bound.ok()) {
+      return absl::Status(
+          bound.status().code(),
+          absl::StrCat(forward.name, ": ", bound.status().message()));
+    }
+    for (const ListeningSocket& socket : bound->sockets) {
+      if (socket.address.is_ip()) {
+        SetStreamOptions(kernel, socket.fd.get(), forward);
+        SetKeepAliveOptions(kernel, socket.fd.get(), forward);
+      }
+    }
+    all.push_back(*std::move(bound));
+  }
+  return all;
+}
+
+}  // namespace weir

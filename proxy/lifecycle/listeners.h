@@ -1,0 +1,34 @@
+// Public. Binds what the forwards listen on, all of it or nothing.
+
+#ifndef PROXY_LIFECYCLE_LISTENERS_H_
+#define PROXY_LIFECYCLE_LISTENERS_H_
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "proxy/config/forward_spec.h"
+#include "reactor/kernel.h"
+#include "reactor/listen.h"
+
+namespace weir {
+
+// The sockets of one forward. Owns them.
+struct BoundForward {
+  std::vector<ListeningSocket> sockets;  // at least one
+  // A family that this machine lacks: "[::1]:5432 skipped: Address family not
+  // supported by protocol".
+  std::vector<std::string> skipped;
+};
+
+// Any thread. Element i is of forward i. Sockets carry the forward's stream
+// options, which connections inherit. A bare port is one forward of two
+// sockets; of port 0 the second takes the first's number. Errors name the
+// forward, and then nothing stays bound.
+absl::StatusOr<std::vector<BoundForward>> BindForwards(
+    Kernel& kernel, const std::vector<ForwardSpec>& forwards);
+
+}  // namespace weir
+
+#endif  // PROXY_LIFECYCLE_LISTENERS_H_

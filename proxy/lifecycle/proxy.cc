@@ -1,0 +1,342 @@
+#include "proxy/lifecycle/proxy.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "metrics/process_metrics.h"
+#include "proxy/config/version.h"
+#include "proxy/relay/session_log.h"
+#include "reactor/clock.h"
+#include "reactor/cpu_count.h"
+#include "reactor/fd_limit.h"
+#include "reactor/memory_limit.h"
+#include "reactor/timer_wheel.h"
+
+namespace weir {
+namespace {
+
+constexpr char kControl[] = "control";
+
+// What the loops get to end the round that they are in. Longer, and a callback
+// hangs.
+constexpr Duration kLastRound = std::chrono::seconds(1);
+
+LogLevel LevelOf(const Settings& settings) {
+  if (settings.quiet) return LogLevel::kError;
+  return settings.verbose ? LogLevel::kVerbose : LogLevel::kInfo;
+}
+
+// A connection's kind follows from what its listener is.
+FdKind KindOf(const ListeningSocket& socket) {
+  return socket.address.is_unix() ? FdKind::kUnix : FdKind::kTcp;
+}
+
+}  // namespace
+
+class Proxy::Ticker final : private Timer {
+ public:
+  Ticker(Proxy* proxy, std::function<void()> tick, std::function<void()> last)
+      : proxy_(proxy), tick_(std::move(tick)), last_(std::move(last)) {
+    Next();
+  }
+
+  void Last() {
+    proxy_->control_->Cancel(this);
+    last_();
+  }
+
+ private:
+  void OnTimer() noexcept override {
+    tick_();
+    Next();
+  }
+  void Next() {
+    proxy_->control_->Schedule(
+        this, proxy_->control_->Now() + std::chrono::seconds(1));
+  }
+
+  Proxy* const proxy_;
+  const std::function<void()> tick_;
+  const std::function<void()> last_;
+};
+
+absl::StatusOr<std::unique_ptr<Proxy>> Proxy::Create(
+    Settings settings, std::vector<ForwardSpec> forwards,
+    std::vector<std::string> warnings) {
+  std::unique_ptr<Proxy> proxy(
+      new Proxy(std::move(settings), std::move(forwards)));
+  proxy->warnings_ = std::move(warnings);
+  proxy->fd_limit_ = RaiseFdLimit();
+  absl::StatusOr<std::vector<BoundForward>> bound =
+      BindForwards(Kernel::Real(), proxy->forwards_);
+  if (!bound.ok()) return bound.status();
+  proxy->bound_ = *std::move(bound);
+  if (absl::Status made = proxy->MakeLoops(); !made.ok()) return made;
+  proxy->MakeWorkers();
+  if (absl::Status made = proxy->MakeUpstreams(); !made.ok()) return made;
+  if (absl::Status made = proxy->MakeAdmin(); !made.ok()) return made;
+  proxy->RegisterMetrics();
+  return proxy;
+}
+
+Proxy::Proxy(Settings settings, std::vector<ForwardSpec> forwards)
+    : settings_(std::move(settings)),
+      forwards_(std::move(forwards)),
+      created_at_(Clock::Real().Now()) {
+  LogWriter::Options options;
+  options.level = LevelOf(settings_);
+  log_writer_ = std::make_unique<LogWriter>(options);
+}
+
+Proxy::~Proxy() {
+  // The admin thread reads what the loops own, and the loops use each other.
+  if (admin_ != nullptr) admin_->Stop();
+  if (pool_ != nullptr) {
+    pool_->Stop();
+    pool_->Join();
+  }
+}
+
+absl::Status Proxy::MakeLoops() {
+  const size_t count = settings_.reactors > 0
+                           ? static_cast<size_t>(settings_.reactors)
+                           : static_cast<size_t>(CpuCount());
+  std::vector<std::unique_ptr<Reactor>> reactors;
+  for (size_t i = 0; i <= count; ++i) {
+    const bool control = i == count;
+    std::string warning;
+    absl::StatusOr<std::unique_ptr<Poller>> poller =
+        MakePollerOrEpoll(settings_.poller, &warning);
+    if (!poller.ok()) return poller.status();
+    if (control && !warning.empty()) warnings_.push_back(warning);
+    monitors_.push_back(std::make_unique<LoopMonitor>());
+    sinks_.push_back(log_writer_->NewSink());
+    Reactor::Options options;
+    options.name = control ? "weir" : absl::StrCat("weir-r", i);
+    options.poller = *std::move(poller);
+    options.monitor = monitors_.back().get();
+    auto reactor = std::make_unique<Reactor>(std::move(options));
+    if (control) {
+      control_ = std::move(reactor);
+    } else {
+      reactors.push_back(std::move(reactor));
+    }
+  }
+  log_ = sinks_.back();
+  poller_ = std::string(control_->poller().name());
+  ReactorPool::Options options;
+  if (settings_.pin_reactors) options.cpus = AllowedCpus();
+  pool_ = std::make_unique<ReactorPool>(std::move(reactors), options);
+  return absl::OkStatus();
+}
+
+void Proxy::MakeWorkers() {
+  FdLimits limits{.open_files = fd_limit_,
+                  .poller_limit = control_->poller().fd_limit(),
+                  .configured = settings_.max_connections};
+  admission_ = std::make_unique<Admission>(MaxConnections(limits));
+  loads_ = std::make_unique<LoadMatrix>(pool_->size());
+  forward_metrics_ = std::make_unique<ForwardMetrics>(forwards_, pool_->size());
+  const int64_t memory =
+      settings_.buffer_memory > 0 ? settings_.buffer_memory : MemoryLimit() / 4;
+  for (size_t i = 0; i < pool_->size(); ++i) {
+    Worker::Options options;
+    options.index = i;
+    options.reactor = &pool_->reactor(i);
+    options.forwards = &forwards_;
+    options.metrics = forward_metrics_.get();
+    options.admission = admission_.get();
+    options.loads = loads_.get();
+    options.shard = settings_.shard;
+    options.buffer_memory = static_cast<size_t>(memory) / pool_->size();
+    options.log = sinks_[i];
+    options.local_ports = PortRange::Ephemeral();
+    options.workers = &workers_;
+    options.resolve_again = [this](size_t forward) {
+      control_->Post([this, forward] { upstreams_->ResolveAgain(forward); });
+    };
+    workers_.push_back(std::make_unique<Worker>(std::move(options)));
+  }
+}
+
+absl::Status Proxy::MakeUpstreams() {
+  Resolver::Options options;
+  options.servers = settings_.resolvers;
+  absl::StatusOr<std::unique_ptr<Resolver>> resolver =
+      Resolver::Create(control_.get(), options);
+  if (!resolver.ok()) return resolver.status();
+  std::vector<TargetSpec> targets;
+  for (const ForwardSpec& forward : forwards_) {
+    targets.push_back(forward.target);
+  }
+  upstreams_ = std::make_unique<UpstreamDirectory>(
+      control_.get(), *std::move(resolver), targets,
+      [this](size_t forward, const AddressListPtr& list) {
+        PostToWorkers([forward, list](Worker& worker) {
+          worker.SetAddresses(forward, list);
+        });
+      });
+  return absl::OkStatus();
+}
+
+absl::Status Proxy::MakeAdmin() {
+  if (!settings_.admin.has_value()) return absl::OkStatus();
+  Admin::Options options;
+  options.registry = &registry_;
+  options.health = &health_;
+  for (size_t i = 0; i < monitors_.size(); ++i) {
+    const LoopMonitor* monitor = monitors_[i].get();
+    options.loops.push_back(
+        {i == workers_.size() ? kControl : absl::StrCat(i),
+         [monitor] { return monitor->Age(Clock::Real()); }});
+  }
+  options.request_drain = [this] {
+    control_->Post([this] { drain_->Begin(); });
+  };
+  admin_ = std::make_unique<Admin>(std::move(options));
+  const ListenSpec& place = *settings_.admin;
+  return settings_.admin_is_default ? admin_->ListenNear(place.host, place.port)
+                                    : admin_->Listen(place.host, place.port);
+}
+
+void Proxy::RegisterMetrics() {
+  AddStateMetrics(std::string(kVersion), &health_, &registry_);
+  forward_metrics_->Register(&registry_);
+  for (size_t i = 0; i < monitors_.size(); ++i) {
+    monitors_[i]->Register("weir_",
+                           i == workers_.size() ? kControl : absl::StrCat(i),
+                           &Clock::Real(), &registry_);
+  }
+  for (const auto& worker : workers_) {
+    worker->accepts().Register(&registry_);
+  }
+  constexpr char kDropped[] = "weir_log_dropped_total";
+  constexpr char kDroppedHelp[] = "Log lines that were not written.";
+  for (const LogSink* sink : sinks_) {
+    registry_.AddCounter(kDropped, kDroppedHelp, {{"reason", "full"}},
+                         &sink->dropped());
+  }
+  registry_.AddCounter(kDropped, kDroppedHelp, {{"reason", "output"}}, [this] {
+    return static_cast<double>(log_writer_->unwritten());
+  });
+  AddProcessMetrics(&registry_);
+}
+
+void Proxy::PostToWorkers(std::function<void(Worker&)> task) {
+  for (const auto& worker : workers_) {
+    worker->reactor().Post([task, w = worker.get()] { task(*w); });
+  }
+}
+
+void Proxy::StopAccepting(Task done) {
+  // Counted on the control loop; every worker lets go of every listener before
+  // one is closed.
+  auto left = std::make_shared<size_t>(workers_.size());
+  auto shared = std::make_shared<Task>(std::move(done));
+  PostToWorkers([this, left, shared](Worker& worker) {
+    worker.StopAccepting([this, left, shared] {
+      control_->Post([this, left, shared] {
+        if (--*left > 0) return;
+        bound_.clear();
+        std::move (*shared)();
+      });
+    });
+  });
+}
+
+void Proxy::OnSignal(int signal) {
+  // Reload and log rotation are not there yet: nothing to do for their signals,
+  // which must not end the process either.
+  if (signal != SIGTERM && signal != SIGINT) return;
+  if (!drain_->begun()) return drain_->Begin();
+  exit_now_ = 128 + signal;
+  control_->Stop();
+}
+
+absl::StatusOr<int> Proxy::Run() {
+  absl::StatusOr<std::unique_ptr<SignalWatcher>> signals =
+      SignalWatcher::Create(*control_,
+                            [this](int signal) { OnSignal(signal); });
+  if (!signals.ok()) return signals.status();
+  signals_ = *std::move(signals);
+  Drain::Steps steps;
+  steps.stop_accepting = [this](Task done) {
+    if (ticker_ != nullptr) ticker_->Last();
+    log_->Line(
+        LogLevel::kInfo,
+        absl::StrCat("draining: ", admission_->active(), " connections, up to ",
+                     ShortDuration(settings_.drain.timeout)));
+    StopAccepting(std::move(done));
+  };
+  steps.end_idle = [this] {
+    PostToWorkers([this](Worker& worker) {
+      worker.EndIdle(settings_.drain.idle, settings_.drain.spread);
+    });
+  };
+  steps.end_all = [this] {
+    PostToWorkers([](Worker& worker) { worker.EndAll(); });
+  };
+  steps.open_connections = [this] { return admission_->active(); };
+  steps.finished = [this] {
+    log_->Line(LogLevel::kInfo,
+               absl::StrCat("drained in ", ShortDuration(drain_->elapsed())));
+    control_->Stop();
+  };
+  drain_ = std::make_unique<Drain>(control_.get(), &health_, settings_.drain,
+                                   std::move(steps));
+
+  std::vector<Listener> listeners;
+  for (size_t i = 0; i < bound_.size(); ++i) {
+    for (const ListeningSocket& socket : bound_[i].sockets) {
+      listeners.push_back({i, socket.fd.get(), KindOf(socket)});
+    }
+  }
+  upstreams_->Start();
+  for (const auto& worker : workers_) worker->StartAccepting(listeners);
+  if (absl::Status started = pool_->Start(); !started.ok()) return started;
+  for (const std::string& warning : pool_->warnings()) {
+    warnings_.push_back(warning);
+  }
+  if (admin_ != nullptr) {
+    if (absl::Status started = admin_->Start(); !started.ok()) return started;
+  }
+  health_.Set(Health::Phase::kReady);
+  if (absl::Status announced = Announce(); !announced.ok()) return announced;
+
+  control_->Run();
+
+  ticker_.reset();
+  if (exit_now_.has_value()) {
+    log_->Line(LogLevel::kWarning,
+               absl::StrCat("stopped now, ", admission_->active(),
+                            " connections cut"));
+  }
+  const int code = exit_now_.value_or(0);
+  pool_->Stop();
+  if (!pool_->JoinWithin(kLastRound)) ExitWithStuckLoop(code);
+  return code;
+}
+
+void Proxy::ExitWithStuckLoop(int code) {
+  log_->Line(LogLevel::kError, "a loop hangs: exiting without it");
+  for (BoundForward& forward : bound_) {
+    for (ListeningSocket& socket : forward.sockets) socket.file = {};
+  }
+  // Nothing that the loop may still use is taken down but the log, which gets
+  // its time to write. The admin thread reads it.
+  if (admin_ != nullptr) admin_->Stop();
+  log_writer_.reset();
+  _exit(code);
+}
+
+void Proxy::EverySecond(std::function<void()> tick,
+                        std::function<void()> last) {
+  ticker_ = std::make_unique<Ticker>(this, std::move(tick), std::move(last));
+}
+
+}  // namespace weir

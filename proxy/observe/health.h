@@ -1,0 +1,34 @@
+// Public. What the process tells its supervisor about itself.
+
+#ifndef PROXY_OBSERVE_HEALTH_H_
+#define PROXY_OBSERVE_HEALTH_H_
+
+#include <atomic>
+#include <cstdint>
+
+namespace weir {
+
+// Any thread; written by the control loop. Phases only go forward.
+class Health {
+ public:
+  enum class Phase : uint8_t {
+    kStarting,  // not every listener is bound
+    kReady,     // serving
+    kDraining,  // serves what it has, wants nothing new
+  };
+
+  void Set(Phase phase) { phase_.store(phase, std::memory_order_release); }
+  Phase phase() const { return phase_.load(std::memory_order_acquire); }
+
+  bool started() const { return phase() != Phase::kStarting; }
+  bool ready() const { return phase() == Phase::kReady; }
+  bool draining() const { return phase() == Phase::kDraining; }
+
+ private:
+  // Release and acquire: who sees a phase also sees what was done before it.
+  std::atomic<Phase> phase_{Phase::kStarting};
+};
+
+}  // namespace weir
+
+#endif  // PROXY_OBSERVE_HEALTH_H_

@@ -1,0 +1,218 @@
+#include "proxy/relay/connector.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <fstream>
+#include <utility>
+
+#include "proxy/relay/stream_options.h"
+#include "reactor/address.h"
+
+namespace weir {
+namespace {
+
+// AF_UNIX tells of no free place in a full backlog: it has to be tried again.
+constexpr Duration kBacklogRetry = std::chrono::milliseconds(10);
+
+}  // namespace
+
+PortRange PortRange::Ephemeral() {
+  std::ifstream file("/proc/sys/net/ipv4/ip_local_port_range");
+  PortRange range;
+  if (file >> range.first >> range.last) return range;
+  return {32768, 60999};
+}
+
+ConnectResult ConnectResultOf(int error) {
+  switch (error) {
+    case 0:
+      return ConnectResult::kOk;
+    case ECONNREFUSED:
+    case ECONNRESET:
+    case ENOENT:  // AF_UNIX: nobody has made the socket
+      return ConnectResult::kRefused;
+    case ETIMEDOUT:
+      return ConnectResult::kTimeout;
+    case EAGAIN:
+    case EADDRNOTAVAIL:  // no free local port
+    case EADDRINUSE:
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+    case ENOSPC:
+      return ConnectResult::kResources;
+    default:
+      return ConnectResult::kUnreachable;
+  }
+}
+
+CloseReason CloseReasonOf(ConnectResult result) {
+  switch (result) {
+    case ConnectResult::kRefused:
+      return CloseReason::kConnectRefused;
+    case ConnectResult::kTimeout:
+      return CloseReason::kConnectTimeout;
+    case ConnectResult::kDns:
+      return CloseReason::kDnsFailed;
+    case ConnectResult::kResources:
+      return CloseReason::kResources;
+    case ConnectResult::kOk:
+    case ConnectResult::kUnreachable:
+      break;
+  }
+  return CloseReason::kConnectUnreachable;
+}
+
+const Address* Connector::address() const {
+  if (addresses_ == nullptr || addresses_->addresses.empty()) return nullptr;
+  const size_t last = addresses_->addresses.size() - 1;
+  return &addresses_->addresses[std::min<size_t>(current_, last)];
+}
+
+Connector::Outcome Connector::Start(const Site& site, AddressListPtr addresses,
+                                    Transport* transport) {
+  addresses_ = std::move(addresses);
+  current_ = 0;
+  return Attempt(site, transport);
+}
+
+MonoTime Connector::AttemptDeadline(const Site& site) const {
+  // An address that swallows packets leaves the others their share.
+  const MonoTime now = site.reactor->Now();
+  const auto left =
+      static_cast<int64_t>(addresses_->addresses.size()) - current_;
+  return now + (site.deadline - now) / std::max<int64_t>(left, 1);
+}
+
+Connector::Outcome Connector::Attempt(const Site& site, Transport* transport) {
+  while (current_ < addresses_->addresses.size()) {
+    const Outcome outcome = Connect(site, transport);
+    if (outcome != Outcome::kFailed) return outcome;
+  }
+  return Outcome::kFailed;
+}
+
+Connector::Outcome Connector::Connect(const Site& site, Transport* transport) {
+  Reactor& reactor = *site.reactor;
+  Kernel& kernel = reactor.kernel();
+  const Address& address = addresses_->addresses[current_];
+  const bool tcp = address.family() != AF_UNIX;
+
+  const SysResult made = kernel.Socket(
+      address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (!made.ok()) return Fail(site, transport, made.error);
+  UniqueFd fd(static_cast<int>(made.value), kernel);
+  if (tcp) SetStreamOptions(kernel, fd.get(), *site.forward);
+
+  const SysResult r = kernel.Connect(fd.get(), address.data(), address.size());
+  if (!tcp && r.error == EAGAIN) {
+    due_ = std::min(reactor.Now() + kBacklogRetry, site.deadline);
+    return Outcome::kPending;
+  }
+  const bool connected = r.ok() || r.error == EISCONN;
+  // EINTR: the connection goes on by itself (connect(2)).
+  if (!connected && r.error != EINPROGRESS && r.error != EINTR &&
+      r.error != EALREADY) {
+    return Fail(site, transport, r.error);
+  }
+  // Registered only now: a socket that was never connected reports a hang-up.
+  transport->Open(std::move(fd), tcp ? FdKind::kTcp : FdKind::kUnix,
+                  connected ? Transport::Assume::kConnected
+                            : Transport::Assume::kConnecting);
+  if (const int error = transport->Register(&reactor); error != 0) {
+    return Fail(site, transport, error);
+  }
+  if (connected) return Established(site, transport);
+  due_ = AttemptDeadline(site);
+  transport->Arm(&reactor, kWrite | kHangup);
+  return Outcome::kPending;
+}
+
+Connector::Outcome Connector::Ready(const Site& site, Transport* transport) {
+  if (!transport->open()) return Outcome::kPending;  // waits for a backlog
+  Kernel& kernel = site.reactor->kernel();
+  if (transport->ended() || (site.verify && transport->writable())) {
+    const int error = transport->SocketError(kernel);
+    char first;
+    if ((error == ECONNRESET || error == EPIPE) &&
+        transport->Read(kernel, &first, 1, /*peek=*/true).io ==
+            Transport::Io::kMoved) {
+      // It was established, spoke, and was reset: its bytes are the client's.
+      transport->set_error(error);
+    } else if (error != 0) {
+      const Outcome failed = Fail(site, transport, error);
+      return current_ < addresses_->addresses.size() ? Attempt(site, transport)
+                                                     : failed;
+    }
+    // A hang-up without an error is a hint like others: is it connected?
+    sockaddr_storage peer;
+    socklen_t size = sizeof(peer);
+    if (error == 0 &&
+        !kernel
+             .GetPeerName(transport->fd(), reinterpret_cast<sockaddr*>(&peer),
+                          &size)
+             .ok()) {
+      transport->SetConnecting();
+    }
+  }
+  if (!transport->writable()) {
+    transport->Arm(site.reactor, kWrite | kHangup);
+    return Outcome::kPending;
+  }
+  const Outcome outcome = Established(site, transport);
+  if (outcome != Outcome::kFailed) return outcome;
+  return Attempt(site, transport);
+}
+
+Connector::Outcome Connector::Due(const Site& site, Transport* transport) {
+  const bool over = site.reactor->Now() >= site.deadline;
+  // A full backlog that never emptied is a time-out of this address too.
+  if (transport->open() || over) {
+    const Outcome failed = Fail(site, transport, ETIMEDOUT);
+    if (over) return failed;
+  }
+  return Attempt(site, transport);
+}
+
+Connector::Outcome Connector::Established(const Site& site,
+                                          Transport* transport) {
+  // A loopback port that nobody listens on can be given to the very socket that
+  // connects to it, which is then connected to itself.
+  const Address& address = addresses_->addresses[current_];
+  if (site.local_ports.Contains(address.port())) {
+    sockaddr_storage local;
+    socklen_t size = sizeof(local);
+    if (site.reactor->kernel()
+            .GetSockName(transport->fd(), reinterpret_cast<sockaddr*>(&local),
+                         &size)
+            .ok() &&
+        Address::FromSockaddr(reinterpret_cast<sockaddr*>(&local), size) ==
+            address) {
+      return Fail(site, transport, ECONNREFUSED);
+    }
+  }
+  transport->SetConnected();
+  result_ = ConnectResult::kOk;
+  site.metrics->connects[Index(result_)].Add();
+  due_ = kNever;
+  return Outcome::kConnected;
+}
+
+Connector::Outcome Connector::Fail(const Site& site, Transport* transport,
+                                   int error) {
+  // The state of a socket whose connect() failed is unspecified: never reused.
+  transport->Close(site.reactor, /*reset=*/false);
+  transport->ClearError();
+  error_ = error;
+  result_ = ConnectResultOf(error);
+  site.metrics->connects[Index(result_)].Add();
+  ++current_;
+  due_ = kNever;
+  return Outcome::kFailed;
+}
+
+}  // namespace weir

@@ -1,0 +1,87 @@
+// Public. Connects a session to its upstream: the addresses of a snapshot one
+// after the other, until one answers or the time is over.
+
+#ifndef PROXY_RELAY_CONNECTOR_H_
+#define PROXY_RELAY_CONNECTOR_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "proxy/config/forward_spec.h"
+#include "proxy/observe/forward_metrics.h"
+#include "proxy/relay/transport.h"
+#include "proxy/upstream/address_list.h"
+#include "reactor/clock.h"
+#include "reactor/reactor.h"
+
+namespace weir {
+
+// The ports that the kernel gives to sockets which connect.
+struct PortRange {
+  uint16_t first = 0;
+  uint16_t last = 0;
+
+  bool Contains(uint16_t port) const { return first <= port && port <= last; }
+
+  // net.ipv4.ip_local_port_range, the kernel's default where it cannot be read.
+  static PortRange Ephemeral();
+};
+
+// Loop thread only. The transport that it opens belongs to the session.
+class Connector {
+ public:
+  enum class Outcome : uint8_t {
+    kPending,    // call Ready() at an event and Due() at due()
+    kConnected,  // the transport is open, registered and readable and writable
+    kFailed,     // every address failed; result() and error() tell of the last
+  };
+
+  // Where it works; not kept, for an idle session must stay small.
+  struct Site {
+    Reactor* reactor;
+    const ForwardSpec* forward;
+    ForwardShard* metrics;
+    MonoTime deadline;  // of all attempts together
+    PortRange local_ports;
+    bool verify;  // the poller reports no errors (select): look once more
+  };
+
+  Outcome Start(const Site& site, AddressListPtr addresses,
+                Transport* transport);
+  // The transport saw an event.
+  Outcome Ready(const Site& site, Transport* transport);
+  // due() has come: an attempt timed out or a full backlog is tried again.
+  Outcome Due(const Site& site, Transport* transport);
+
+  MonoTime due() const { return due_; }
+  ConnectResult result() const { return result_; }
+  int error() const { return error_; }  // an errno
+  // The address of the last attempt; null before the first. Valid while this
+  // is.
+  const Address* address() const;
+
+ private:
+  // Tries address after address until one is pending or connected.
+  Outcome Attempt(const Site& site, Transport* transport);
+  // One call of connect().
+  Outcome Connect(const Site& site, Transport* transport);
+  Outcome Established(const Site& site, Transport* transport);
+  // Notes the failure of this address.
+  Outcome Fail(const Site& site, Transport* transport, int error);
+  MonoTime AttemptDeadline(const Site& site) const;
+
+  AddressListPtr addresses_;
+  MonoTime due_ = kNever;
+  int error_ = 0;
+  uint16_t current_ = 0;
+  ConnectResult result_ = ConnectResult::kUnreachable;
+};
+
+// The result and close reason that an errno of connect() stands for.
+ConnectResult ConnectResultOf(int error);
+CloseReason CloseReasonOf(ConnectResult result);
+
+}  // namespace weir
+
+#endif  // PROXY_RELAY_CONNECTOR_H_

@@ -1,0 +1,213 @@
+// Public. One connection pair, from the accepted client to the last byte.
+
+#ifndef PROXY_RELAY_SESSION_H_
+#define PROXY_RELAY_SESSION_H_
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+
+#include "absl/functional/any_invocable.h"
+#include "proxy/config/forward_spec.h"
+#include "proxy/observe/close_reason.h"
+#include "proxy/observe/forward_metrics.h"
+#include "proxy/relay/buffer_pool.h"
+#include "proxy/relay/connector.h"
+#include "proxy/relay/peer_name.h"
+#include "proxy/relay/pump.h"
+#include "proxy/relay/transport.h"
+#include "proxy/upstream/address_list.h"
+#include "reactor/clock.h"
+#include "reactor/fd.h"
+#include "reactor/intrusive_list.h"
+#include "reactor/reactor.h"
+#include "reactor/timer_wheel.h"
+
+namespace weir {
+
+class Session;
+
+// One forward as one reactor sees it. Loop thread only.
+struct ForwardState {
+  size_t index = 0;
+  const ForwardSpec* spec = nullptr;
+  ForwardShard* metrics = nullptr;
+  // Never null. Generation 0: the target's name was not looked up yet.
+  AddressListPtr addresses = std::make_shared<AddressList>();
+};
+
+// What a session needs of the worker that it lives in. Loop thread only.
+class SessionHost {
+ public:
+  virtual Reactor& reactor() = 0;
+  virtual BufferPool& buffers() = 0;
+  virtual PortRange local_ports() const = 0;
+  // See Connector::Site.
+  virtual bool verify_connects() const = 0;
+  // The session is connected.
+  virtual void OnSessionOpen(const Session& session) = 0;
+  // No address of the target could be connected to.
+  virtual void OnConnectFailed(const Session& session) = 0;
+  // The session holds nothing any more: free it when the round is over.
+  virtual void OnSessionClosed(Session* session, CloseReason reason) = 0;
+  // The same, and it goes on elsewhere.
+  virtual void OnSessionDetached(Session* session) = 0;
+
+ protected:
+  ~SessionHost() = default;
+};
+
+// Everything of a session that is not its place in a loop: what Detach() gives
+// and Attach() takes, on another reactor or, later, in another process.
+struct SessionState {
+  uint64_t id = 0;
+  size_t forward = 0;
+  PeerName client_name;
+  Stage stage = Stage::kRelaying;
+  UniqueFd client;
+  UniqueFd upstream;
+  FdKind client_kind = FdKind::kTcp;
+  FdKind upstream_kind = FdKind::kTcp;
+  int client_error = 0;
+  int upstream_error = 0;
+  Pump up;
+  Pump down;
+  Connector connector;
+  CloseReason reason = CloseReason::kClientFin;
+  bool ended = false;
+  bool draining = false;
+  bool dropped = false;
+  MonoTime opened_at;
+  MonoTime lifetime_at = kNever;
+  MonoTime deadline = kNever;
+  MonoTime progress_at;
+};
+
+// Stages: waiting (for a name), connecting, relaying, aborting (what is left is
+// flushed, then both ends are reset) and closed. Loop thread only. Owned by the
+// worker's list until it is closed, then by the reactor until the round is
+// over.
+class Session final : public Retired,
+                      public ListNode<Session>,
+                      private Timer,
+                      private Runnable,
+                      private TransportObserver {
+ public:
+  Session(SessionHost* host, ForwardState* forward, uint64_t id,
+          const PeerName& client_name);
+
+  // Begins with an accepted client. The session may be closed on return.
+  void Start(UniqueFd client, FdKind kind);
+
+  // The forward's addresses came, or its name could not be resolved.
+  void OnAddresses();
+
+  // Drain: a session without work (IdleSince()) is ended from our side (FIN
+  // both ways), and closed at both ends' FIN or a second later.
+  void EndIdle();
+  // Drain: what is buffered is flushed for a second, then both ends are reset.
+  void EndNow();
+  // Resets both ends at once, for the process stops: a stream that is cut must
+  // not look complete.
+  void Cut() { Close(CloseReason::kDrainForced, Farewell::kReset); }
+  // Whether nothing is buffered or waits to be, and no byte came or went since
+  // `since`.
+  bool IdleSince(MonoTime since) const;
+
+  // Lets go of the loop; `done` gets the state when the kernel has let go of
+  // both descriptors, and the session is gone by then. Not for a closed
+  // session.
+  void Detach(absl::AnyInvocable<void(SessionState) &&> done);
+  // Takes up `state`, in a session just made.
+  void Attach(SessionState state);
+
+  uint64_t id() const { return id_; }
+  Stage stage() const { return stage_; }
+  const ForwardState& forward() const { return *forward_; }
+  const PeerName& client_name() const { return client_name_; }
+  const Connector& connector() const { return connector_; }
+  uint64_t bytes_up() const { return up_.bytes(); }
+  uint64_t bytes_down() const { return down_.bytes(); }
+  MonoTime opened_at() const { return opened_at_; }
+
+ private:
+  // What is done to the peers when the session ends.
+  enum class Farewell : bool { kFin, kReset };
+
+  void OnTransportReady(Transport* transport) noexcept override;
+  void OnTimer() noexcept override;
+  void Run() noexcept override;
+
+  // Does what the stage asks for; ends with the timer and the armed directions
+  // right. Every event, timer and turn comes here.
+  void Drive();
+  void Wait();
+  void Connect();
+  void Connected(Connector::Outcome outcome);
+  void Relay();
+  void RunPumps();
+  void Flush();
+  void Discard();
+
+  // An end of one side that is not a FIN: the other gets all its bytes, then a
+  // reset.
+  void Abort(Transport* dead);
+  // Enters Stage::kAborting.
+  void BeginAborting();
+  void Close(CloseReason reason, Farewell farewell);
+
+  Connector::Site Site();
+  // Runs one direction and notes what it needs.
+  void RunPump(Pump* pump, Transport* source, Transport* target);
+  // True when all that was for `target` was sent and acknowledged, or nobody is
+  // there to take it.
+  bool Delivered(const Pump& pump, const Transport& target);
+  Pump::Counters CountersOf(const Pump* pump) const;
+  void SetStage(Stage stage);
+  void ArmPump(const Pump& pump, Transport* source, Transport* target);
+  void ArmTimer();
+  // Time without progress that ends the session in this stage; kForever: none.
+  Duration Patience() const;
+  // The session lives long enough for what short ones do without.
+  void Settle();
+  // Looks whether bytes moved. Returns false when the patience is over.
+  bool Look();
+  CloseReason ReasonOf(const Transport& dead) const;
+
+  SessionHost* const host_;
+  ForwardState* const forward_;
+  const uint64_t id_;
+  PeerName client_name_;
+
+  Transport client_{this};
+  Transport upstream_{this};
+  Pump up_;    // client to upstream
+  Pump down_;  // upstream to client
+  Connector connector_;
+
+  MonoTime opened_at_;
+  MonoTime lifetime_at_ = kNever;
+  // Of this stage as a whole.
+  MonoTime deadline_ = kNever;
+  // The next turn without an event: memory was short, or a send queue is looked
+  // at.
+  MonoTime retry_at_ = kNever;
+  // When bytes last moved, and what the look of the timer saw.
+  MonoTime progress_at_;
+  MonoTime looked_at_;
+  std::array<uint32_t, 2> queues_{};
+
+  std::chrono::duration<uint32_t, std::milli> flush_wait_{0};
+
+  Stage stage_ = Stage::kClosed;
+  CloseReason reason_ = CloseReason::kClientFin;
+  bool ended_ : 1 = false;     // the first FIN was seen; reason_ says whose
+  bool draining_ : 1 = false;  // EndIdle()
+  bool dropped_ : 1 = false;   // and bytes came after it
+  bool settled_ : 1 = false;   // Settle()
+};
+
+}  // namespace weir
+
+#endif  // PROXY_RELAY_SESSION_H_

@@ -1,0 +1,166 @@
+#include "proxy/relay/transport.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include <utility>
+
+#include "glog/logging.h"
+
+namespace weir {
+
+void Transport::Open(UniqueFd fd, FdKind kind, Assume assume) {
+  DCHECK(!open());
+  fd_ = std::move(fd);
+  kind_ = kind;
+  readable_ = assume == Assume::kInUse;
+  writable_ = assume != Assume::kConnecting;
+}
+
+int Transport::Register(Reactor* reactor) {
+  const Reactor::Registration registration =
+      reactor->Register(fd_.get(), kind_, this);
+  handle_ = registration.handle;
+  return registration.error;
+}
+
+void Transport::Close(Reactor* reactor, bool reset) {
+  if (!open()) return;
+  if (reset && kind_ == FdKind::kTcp) {
+    const linger immediate = {1, 0};
+    reactor->kernel().SetSockOpt(fd_.get(), SOL_SOCKET, SO_LINGER, &immediate,
+                                 sizeof(immediate));
+  }
+  readable_ = writable_ = eof_ = ended_ = ended_checked_ = urgent_ = false;
+  armed_ = 0;
+  if (handle_ == Handle::kNone) return fd_.Reset();
+  reactor->Close(std::exchange(handle_, Handle::kNone), std::move(fd_));
+}
+
+void Transport::Detach(Reactor* reactor,
+                       absl::AnyInvocable<void(UniqueFd) &&> done) {
+  DCHECK(handle_ != Handle::kNone);
+  armed_ = 0;
+  reactor->Unregister(std::exchange(handle_, Handle::kNone),
+                      [fd = std::move(fd_), done = std::move(done)]() mutable {
+                        std::move(done)(std::move(fd));
+                      });
+}
+
+Transport::IoResult Transport::Failed(int error, bool* direction) {
+  switch (error) {
+    case EAGAIN:
+      *direction = false;
+      return {Io::kBlocked};
+    case ENOBUFS:
+    case ENOMEM:
+      return {Io::kStarved};
+    default:
+      set_error(error);
+      *direction = false;
+      return {Io::kFailed};
+  }
+}
+
+void Transport::Short() {
+  // On TCP a short read means that the queue is drained, and new bytes bring a
+  // new event: this saves the call that would only return EAGAIN. Not so with a
+  // FIN, an urgent mark or an AF_UNIX boundary behind what was read: with edge
+  // trigger no further event comes for those.
+  if (kind_ == FdKind::kTcp && !eof_ && !ended_ && !urgent_) readable_ = false;
+}
+
+Transport::IoResult Transport::Read(Kernel& kernel, char* data, size_t size,
+                                    bool peek) {
+  const SysResult r = kernel.Recv(fd_.get(), data, size, peek ? MSG_PEEK : 0);
+  if (r.ok() && r.value == 0) {
+    readable_ = false;
+    return {Io::kEnd};
+  }
+  if (r.ok()) {
+    const size_t bytes = static_cast<size_t>(r.value);
+    // What was only seen is still there.
+    if (bytes < size && !peek) Short();
+    return {Io::kMoved, bytes};
+  }
+  if (r.error == EAGAIN) urgent_ = false;  // the mark was passed
+  bool readable = readable_;
+  const IoResult result = Failed(r.error, &readable);
+  readable_ = readable;
+  return result;
+}
+
+Transport::IoResult Transport::Write(Kernel& kernel, const char* data,
+                                     size_t size) {
+  size_t written = 0;
+  while (written < size) {
+    const SysResult r =
+        kernel.Send(fd_.get(), data + written, size - written, 0);
+    if (!r.ok()) {
+      // Only EAGAIN says that the queue is full, and only then does an
+      // edge-triggered poller tell when it is not: a short send tries again.
+      bool writable = writable_;
+      IoResult result = Failed(r.error, &writable);
+      writable_ = writable;
+      result.bytes = written;
+      return result;
+    }
+    written += static_cast<size_t>(r.value);
+  }
+  return {Io::kMoved, written};
+}
+
+void Transport::ShutdownWrite(Kernel& kernel) {
+  const SysResult r = kernel.Shutdown(fd_.get(), SHUT_WR);
+  if (!r.ok()) set_error(r.error);
+}
+
+int Transport::SocketError(Kernel& kernel) const {
+  int error = 0;
+  socklen_t size = sizeof(error);
+  kernel.GetSockOpt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+  return error;
+}
+
+void Transport::TakeError(Kernel& kernel) {
+  if (!ended_ || ended_checked_) return;
+  ended_checked_ = true;
+  if (const int error = SocketError(kernel); error != 0) set_error(error);
+}
+
+int64_t Transport::SendQueue(Kernel& kernel) const {
+  const SysResult r = kernel.SendQueue(fd_.get());
+  return r.ok() ? r.value : 0;
+}
+
+void Transport::Arm(Reactor* reactor, Interest interest) {
+  // It has hung up, and poll would say so again each round.
+  if (ended_) interest &= static_cast<Interest>(~kHangup);
+  const Interest missing = interest & static_cast<Interest>(~armed_);
+  if (missing == 0) return;
+  armed_ |= missing;
+  reactor->Arm(handle_, missing);
+}
+
+void Transport::OnReady(Ready ready) noexcept {
+  if ((ready & (kReadable | kEof | kUrgent)) != 0) {
+    armed_ &= static_cast<Interest>(~kRead);
+    readable_ = true;
+  }
+  if ((ready & kWritable) != 0) {
+    armed_ &= static_cast<Interest>(~kWrite);
+    writable_ = true;
+  }
+  if ((ready & kEof) != 0) eof_ = true;
+  if ((ready & kUrgent) != 0) urgent_ = true;
+  if ((ready & kEnded) != 0) {
+    armed_ = 0;
+    // Both directions may find out what happened.
+    readable_ = writable_ = true;
+    ended_ = true;
+    ended_checked_ = false;
+  }
+  observer_->OnTransportReady(this);
+}
+
+}  // namespace weir

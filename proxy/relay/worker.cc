@@ -1,0 +1,210 @@
+#include "proxy/relay/worker.h"
+
+#include <errno.h>
+
+#include <cstring>
+#include <memory>
+#include <new>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+#include "proxy/relay/peer_name.h"
+#include "proxy/relay/session_log.h"
+
+namespace weir {
+namespace {
+
+// How often a drain looks for sessions that became idle.
+constexpr Duration kDrainLook = std::chrono::milliseconds(50);
+
+// A session's place in the spread of a drain: the same share of neighbours'
+// numbers at any moment (Fibonacci hashing).
+Duration Share(Duration spread, uint64_t id) {
+  const uint64_t hash = (id * 0x9E3779B97F4A7C15u) >> 44;  // 20 bits
+  return spread / (1 << 20) * static_cast<int64_t>(hash);
+}
+
+std::string More(uint64_t refused) {
+  return refused == 0 ? "" : absl::StrCat(" (", refused, " more like it)");
+}
+
+}  // namespace
+
+Worker::Worker(Options options)
+    : options_(std::move(options)),
+      verify_connects_(options_.reactor->poller().name() == "select"),
+      buffers_(options_.buffer_memory),
+      picker_(options_.loads, options_.shard, options_.index) {
+  for (size_t i = 0; i < options_.forwards->size(); ++i) {
+    Forward forward;
+    forward.index = i;
+    forward.spec = &(*options_.forwards)[i];
+    forward.metrics = &options_.metrics->Shard(i, options_.index);
+    forwards_.push_back(std::move(forward));
+  }
+}
+
+Worker::~Worker() {
+  while (Session* session = sessions_.Front()) session->Cut();
+}
+
+void Worker::StartAccepting(const std::vector<Listener>& listeners) {
+  for (const Listener& listener : listeners) {
+    acceptors_.push_back(std::make_unique<Acceptor>(
+        this, listener.forward, listener.fd, listener.kind));
+    acceptors_.back()->Start();
+  }
+}
+
+void Worker::StopAccepting(Task done) {
+  if (acceptors_.empty()) return std::move(done)();
+  auto left = std::make_shared<size_t>(acceptors_.size());
+  auto shared = std::make_shared<Task>(std::move(done));
+  for (const auto& acceptor : acceptors_) {
+    acceptor->Stop([left, shared] {
+      if (--*left == 0) std::move (*shared)();
+    });
+  }
+}
+
+void Worker::SetAddresses(size_t forward, AddressListPtr addresses) {
+  forwards_[forward].addresses = std::move(addresses);
+  for (Session* session = sessions_.Front(); session != nullptr;) {
+    Session* next = sessions_.Next(session);
+    if (session->forward().index == forward) session->OnAddresses();
+    session = next;
+  }
+}
+
+void Worker::OnAccepted(size_t forward, UniqueFd fd, FdKind kind,
+                        const Address& client) {
+  forwards_[forward].metrics->accepted.Add();
+  // Unique in the process without a shared counter.
+  const uint64_t id = ++next_id_ * options_.workers->size() - options_.index;
+  const size_t owner = picker_.Pick();
+  Worker* worker = (*options_.workers)[owner].get();
+  if (worker == this) return Adopt(forward, std::move(fd), kind, client, id);
+  worker->reactor().Post(
+      [worker, forward, fd = std::move(fd), kind, client, id]() mutable {
+        worker->Adopt(forward, std::move(fd), kind, client, id);
+      });
+}
+
+Session* Worker::NewSession(size_t forward, uint64_t id,
+                            const PeerName& client) {
+  auto* session =
+      new (std::nothrow) Session(this, &forwards_[forward], id, client);
+  if (session == nullptr) return nullptr;
+  sessions_.PushBack(session);
+  ++session_count_;
+  return session;
+}
+
+void Worker::Adopt(size_t forward, UniqueFd fd, FdKind kind,
+                   const Address& client, uint64_t id) {
+  if (Session* session = NewSession(forward, id, PeerName(client))) {
+    return session->Start(std::move(fd), kind);
+  }
+  forwards_[forward].metrics->closed[Index(CloseReason::kResources)].Add();
+  options_.admission->Release();
+  options_.loads->Finished(options_.index);
+}
+
+void Worker::Attach(SessionState state) {
+  options_.loads->Assigned(options_.index, options_.index);
+  const size_t forward = state.forward;
+  Session* session = NewSession(forward, state.id, state.client_name);
+  CHECK(session != nullptr);
+  session->Attach(std::move(state));
+}
+
+Session* Worker::Find(uint64_t id) {
+  Session* session = sessions_.Front();
+  while (session != nullptr && session->id() != id) {
+    session = sessions_.Next(session);
+  }
+  return session;
+}
+
+void Worker::OnSessionOpen(const Session& session) {
+  if (!options_.log->Wants(LogLevel::kVerbose)) return;
+  options_.log->Line(LogLevel::kVerbose,
+                     OpenLine(session, reactor().Now(), options_.index));
+}
+
+void Worker::OnConnectFailed(const Session& session) {
+  const size_t index = session.forward().index;
+  const int error = session.connector().error();
+  if (error == EMFILE || error == ENFILE) {
+    for (const auto& acceptor : acceptors_) acceptor->OnShortage(error);
+  }
+  const auto refused = forwards_[index].connect_warnings.Allow(reactor().Now());
+  if (!refused) return;
+  options_.resolve_again(index);
+  options_.log->Line(LogLevel::kWarning,
+                     ConnectFailedLine(session) + More(*refused));
+}
+
+void Worker::OnSessionClosed(Session* session, CloseReason reason) {
+  if (options_.log->Wants(LogLevel::kVerbose)) {
+    options_.log->Line(LogLevel::kVerbose,
+                       CloseLine(*session, reactor().Now(), reason));
+  }
+  options_.admission->Release();
+  Remove(session);
+  for (const auto& acceptor : acceptors_) acceptor->OnRoom();
+}
+
+void Worker::OnSessionDetached(Session* session) { Remove(session); }
+
+void Worker::Remove(Session* session) {
+  options_.loads->Finished(options_.index);
+  session->ListNode<Session>::Unlink();
+  --session_count_;
+  reactor().Retire(std::unique_ptr<Retired>(session));
+}
+
+void Worker::OnAcceptPaused(size_t forward, int error) {
+  Forward& state = forwards_[forward];
+  const auto refused = state.accept_warnings.Allow(reactor().Now());
+  if (!refused) return;
+  options_.log->Line(
+      LogLevel::kWarning,
+      absl::StrCat(
+          state.spec->name, ": accepting pauses: ",
+          error == 0 ? absl::StrCat("the limit of ", options_.admission->max(),
+                                    " connections is reached")
+                     : std::string(std::strerror(error)),
+          More(*refused)));
+}
+
+void Worker::EndIdle(Duration idle, Duration spread) {
+  drain_began_ = reactor().Now();
+  drain_idle_ = idle;
+  drain_spread_ = spread;
+  OnTimer();
+}
+
+void Worker::OnTimer() noexcept {
+  const MonoTime now = reactor().Now();
+  for (Session* session = sessions_.Front(); session != nullptr;) {
+    Session* next = sessions_.Next(session);
+    if (now >= drain_began_ + Share(drain_spread_, session->id()) &&
+        session->IdleSince(now - drain_idle_)) {
+      session->EndIdle();
+    }
+    session = next;
+  }
+  reactor().Schedule(this, now + kDrainLook);
+}
+
+void Worker::EndAll() {
+  for (Session* session = sessions_.Front(); session != nullptr;) {
+    Session* next = sessions_.Next(session);
+    session->EndNow();
+    session = next;
+  }
+}
+
+}  // namespace weir

@@ -1,0 +1,138 @@
+// Public. What one reactor does for the proxy: its acceptors, its sessions and
+// the pools that these share.
+
+#ifndef PROXY_RELAY_WORKER_H_
+#define PROXY_RELAY_WORKER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "proxy/config/forward_spec.h"
+#include "proxy/config/shard_policy_kind.h"
+#include "proxy/observe/forward_metrics.h"
+#include "proxy/observe/log_limiter.h"
+#include "proxy/observe/log_writer.h"
+#include "proxy/relay/accept_metrics.h"
+#include "proxy/relay/acceptor.h"
+#include "proxy/relay/admission.h"
+#include "proxy/relay/buffer_pool.h"
+#include "proxy/relay/session.h"
+#include "proxy/relay/shard_policy.h"
+#include "proxy/upstream/address_list.h"
+#include "reactor/intrusive_list.h"
+#include "reactor/reactor.h"
+
+namespace weir {
+
+// A listening socket that all workers accept from. The owner closes it when all
+// have stopped.
+struct Listener {
+  size_t forward;
+  int fd;
+  FdKind kind;  // of the connections: kTcp or kUnix
+};
+
+// Every method belongs to the loop thread of its reactor, or to any thread
+// before that loop starts.
+class Worker final : public SessionHost, public AcceptorHost, private Timer {
+ public:
+  // Everything outlives the worker.
+  struct Options {
+    size_t index = 0;
+    Reactor* reactor = nullptr;
+    const std::vector<ForwardSpec>* forwards = nullptr;
+    ForwardMetrics* metrics = nullptr;
+    Admission* admission = nullptr;
+    LoadMatrix* loads = nullptr;
+    ShardPolicy shard = ShardPolicy::kLeast;
+    size_t buffer_memory = 0;  // bytes, of this worker
+    LogSink* log = nullptr;
+    PortRange local_ports;
+    // All workers, this one too, in the order of their reactors; complete
+    // before the first accepts.
+    const std::vector<std::unique_ptr<Worker>>* workers = nullptr;
+    // No address of this forward's target took a connection. Called at most
+    // once a second for each forward.
+    std::function<void(size_t forward)> resolve_again;
+  };
+
+  explicit Worker(Options options);
+  // After its loop ended. Sessions that are left are cut.
+  ~Worker();
+
+  // Begins to accept from each of them.
+  void StartAccepting(const std::vector<Listener>& listeners);
+  // Accepts what is queued and then no more; `done` runs when the poller has
+  // let go of every listener.
+  void StopAccepting(Task done);
+  // A new list of addresses for a forward's target.
+  void SetAddresses(size_t forward, AddressListPtr addresses);
+
+  // From now on, sessions that saw no byte for `idle` are ended, each no
+  // earlier than its own moment in `spread`.
+  void EndIdle(Duration idle, Duration spread);
+  // Ends all sessions: flushed for a second, then reset.
+  void EndAll();
+
+  // A connection that this worker gets, with its place in the admission and in
+  // the load.
+  void Adopt(size_t forward, UniqueFd fd, FdKind kind, const Address& client,
+             uint64_t id);
+  // Takes up a session that another worker detached.
+  void Attach(SessionState state);
+  // The session with this id, or null.
+  Session* Find(uint64_t id);
+  size_t sessions() const { return session_count_; }
+
+  const AcceptMetrics& accepts() const { return accept_metrics_; }
+
+  Reactor& reactor() override { return *options_.reactor; }
+  BufferPool& buffers() override { return buffers_; }
+  Admission& admission() override { return *options_.admission; }
+
+ private:
+  // One forward, and what keeps its warnings apart from the others'.
+  struct Forward : ForwardState {
+    LogLimiter connect_warnings{std::chrono::seconds(1)};
+    LogLimiter accept_warnings{std::chrono::seconds(1)};
+  };
+
+  PortRange local_ports() const override { return options_.local_ports; }
+  bool verify_connects() const override { return verify_connects_; }
+  void OnSessionOpen(const Session& session) override;
+  void OnConnectFailed(const Session& session) override;
+  void OnSessionClosed(Session* session, CloseReason reason) override;
+  void OnSessionDetached(Session* session) override;
+  void OnAccepted(size_t forward, UniqueFd fd, FdKind kind,
+                  const Address& client) override;
+  void OnAcceptPaused(size_t forward, int error) override;
+  AcceptMetrics& accept_metrics() override { return accept_metrics_; }
+  void OnTimer() noexcept override;
+
+  Session* NewSession(size_t forward, uint64_t id, const PeerName& client);
+  // The session leaves this worker for good.
+  void Remove(Session* session);
+
+  const Options options_;
+  const bool verify_connects_;
+  BufferPool buffers_;
+  Picker picker_;
+  AcceptMetrics accept_metrics_;
+  std::vector<Forward> forwards_;
+  std::vector<std::unique_ptr<Acceptor>> acceptors_;
+  IntrusiveList<Session> sessions_;
+  size_t session_count_ = 0;
+  uint64_t next_id_ = 0;
+
+  // EndIdle().
+  MonoTime drain_began_;
+  Duration drain_idle_{};
+  Duration drain_spread_{};
+};
+
+}  // namespace weir
+
+#endif  // PROXY_RELAY_WORKER_H_

@@ -1,0 +1,83 @@
+"""/metrics as Prometheus' own tool sees it: at the start, under load, at rest."""
+
+import subprocess
+import threading
+import unittest
+
+import peers
+import programs
+import weir
+
+
+class ExpositionTest(unittest.TestCase):
+    def check(self, page):
+        promtool, = programs.need("promtool")
+        done = subprocess.run([promtool, "check", "metrics"], input=page.text, text=True,
+                              capture_output=True, timeout=weir.LONG, check=False)
+        self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
+
+    def test_promtool(self):
+        with peers.Server(peers.echo) as server, \
+                weir.Weir("a@127.0.0.1:0=" + server.target, "b@[::1]:0=localhost:1",
+                          reactors=2) as proxy:
+            start = proxy.metrics()
+            self.check(start)
+            # Every child of a closed set is there from the start, at zero.
+            self.assertEqual(len(start.find("weir_connections_closed_total", forward="b")), 16)
+            for name in ("weir_connections_accepted_total", "weir_received_bytes_total",
+                         "weir_sent_bytes_total", "weir_discarded_bytes_total",
+                         "weir_upstream_connects_total", "weir_connections_active"):
+                self.assertEqual(start.total(name, forward="a"), 0)
+            for name in ("process_cpu_seconds_total", "process_resident_memory_bytes",
+                         "process_open_fds", "process_max_fds", "process_start_time_seconds",
+                         "weir_build_info", "weir_ready", "weir_draining"):
+                self.assertEqual(len(start.find(name)), 1, name)
+
+            stop = threading.Event()
+
+            def talk():
+                while not stop.is_set():
+                    with peers.connect(proxy.address("a")) as client:
+                        for _ in range(50):
+                            peers.round_trip(client)
+
+            tasks = [peers.Task(talk) for _ in range(4)]
+            pages = [start]
+            for _ in range(50):
+                pages.append(proxy.metrics())
+            stop.set()
+            for task in tasks:
+                task.result()
+            self.check(pages[-1])
+            rest = proxy.wait_at_rest()
+            pages.append(rest)
+            self.check(rest)
+            # Counters and buckets never fall, under load or not.
+            for before, after in zip(pages, pages[1:]):
+                now = {(n, tuple(sorted(labels.items()))): v for n, labels, v in after.samples}
+                for name, labels, value in before.samples:
+                    if name.endswith(("_total", "_bucket", "_count", "_sum")):
+                        self.assertGreaterEqual(now[name, tuple(sorted(labels.items()))], value,
+                                                (name, labels))
+            self.assertGreater(rest.total("weir_received_bytes_total", forward="a"), 0)
+
+    def test_lag_of_an_idle_loop_is_none(self):
+        with peers.Server(peers.echo) as server, \
+                weir.Weir("a@127.0.0.1:0=" + server.target, reactors=2) as proxy:
+            first = proxy.metrics()
+            count = first.total("weir_reactor_lag_seconds_count", reactor="0")
+            # The clock runs on while the loop waits: about one arrival a millisecond.
+            page = proxy.wait_metric(lambda p: p.total(
+                "weir_reactor_lag_seconds_count", reactor="0") >= count + 200, "200 ms to pass")
+            if weir.PLAIN:
+                self.assertGreater(
+                    page.total("weir_reactor_lag_seconds_bucket", reactor="0", le="0.005") /
+                    page.total("weir_reactor_lag_seconds_count", reactor="0"), 0.9)
+            self.assertLess(page.total("weir_reactor_iteration_age_seconds", reactor="0"), 5)
+            for reactor in ("0", "1", "control"):
+                self.assertEqual(len(page.find("weir_reactor_lag_seconds_count",
+                                               reactor=reactor)), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()

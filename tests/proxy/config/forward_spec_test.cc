@@ -1,0 +1,329 @@
+#include "proxy/config/forward_spec.h"
+
+#include <chrono>
+#include <cstdint>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "gtest/gtest.h"
+#include "reactor/clock.h"
+
+namespace weir {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr auto kLoopback = ListenSpec::Kind::kLoopback;
+constexpr auto kAny = ListenSpec::Kind::kAny;
+constexpr auto kHostPort = ListenSpec::Kind::kHostPort;
+constexpr auto kUnix = ListenSpec::Kind::kUnix;
+
+ListenSpec Listen(ListenSpec::Kind kind, const std::string& host, int port) {
+  return {kind, host, static_cast<uint16_t>(port), ""};
+}
+
+ListenSpec ListenUnix(const std::string& path) { return {kUnix, "", 0, path}; }
+
+TargetSpec Target(const std::string& host, int port, const std::string& text) {
+  return {TargetSpec::Kind::kHostPort, host, static_cast<uint16_t>(port), "",
+          text};
+}
+
+TargetSpec TargetUnix(const std::string& path, const std::string& text) {
+  return {TargetSpec::Kind::kUnix, "", 0, path, text};
+}
+
+struct Valid {
+  std::string text;
+  std::string name;
+  ListenSpec listen;
+  TargetSpec target;
+};
+
+std::ostream& operator<<(std::ostream& out, const Valid& valid) {
+  return out << valid.text;
+}
+
+class ValidForward : public testing::TestWithParam<Valid> {};
+
+TEST_P(ValidForward, HasTheseFields) {
+  const Valid& want = GetParam();
+  const absl::StatusOr<ForwardSpec> got = ParseForward(want.text);
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_EQ(got->text, want.text);
+  EXPECT_EQ(got->name, want.name);
+  EXPECT_EQ(got->listen.kind, want.listen.kind);
+  EXPECT_EQ(got->listen.host, want.listen.host);
+  EXPECT_EQ(got->listen.port, want.listen.port);
+  EXPECT_EQ(got->listen.path, want.listen.path);
+  EXPECT_EQ(got->target.kind, want.target.kind);
+  EXPECT_EQ(got->target.host, want.target.host);
+  EXPECT_EQ(got->target.port, want.target.port);
+  EXPECT_EQ(got->target.path, want.target.path);
+  EXPECT_EQ(got->target.text, want.target.text);
+}
+
+const TargetSpec kDb = Target("db", 5432, "db:5432");
+
+INSTANTIATE_TEST_SUITE_P(
+    Listen, ValidForward,
+    testing::Values(
+        Valid{"5432=db:5432", "p5432", Listen(kLoopback, "", 5432), kDb},
+        Valid{"0=db:5432", "p0", Listen(kLoopback, "", 0), kDb},
+        Valid{"065535=db:5432", "p65535", Listen(kLoopback, "", 65535), kDb},
+        Valid{"localhost:80=db:5432", "p80", Listen(kLoopback, "", 80), kDb},
+        Valid{"any:80=db:5432", "p80", Listen(kAny, "", 80), kDb},
+        Valid{"any:0=db:5432", "p0", Listen(kAny, "", 0), kDb},
+        Valid{"0.0.0.0:80=db:5432", "p80", Listen(kHostPort, "0.0.0.0", 80),
+              kDb},
+        Valid{"127.0.0.2:80=db:5432", "p80", Listen(kHostPort, "127.0.0.2", 80),
+              kDb},
+        Valid{"my-host.lan:80=db:5432", "p80",
+              Listen(kHostPort, "my-host.lan", 80), kDb},
+        Valid{"[::]:80=db:5432", "p80", Listen(kHostPort, "::", 80), kDb},
+        Valid{"[::1]:80=db:5432", "p80", Listen(kHostPort, "::1", 80), kDb},
+        Valid{"[fe80::1%eth0]:80=db:5432", "p80",
+              Listen(kHostPort, "fe80::1%eth0", 80), kDb},
+        Valid{"/tmp/.s.PGSQL.5432=db:5432", "s-pgsql-5432",
+              ListenUnix("/tmp/.s.PGSQL.5432"), kDb},
+        Valid{"./pg=db:5432", "pg", ListenUnix("./pg"), kDb},
+        Valid{"unix:run/pg.sock=db:5432", "pg-sock", ListenUnix("run/pg.sock"),
+              kDb},
+        Valid{"unix:/run/pg=db:5432", "pg", ListenUnix("/run/pg"), kDb},
+        Valid{"unix:@pg=db:5432", "pg", ListenUnix("@pg"), kDb},
+        Valid{"/run/5432=db:5432", "u5432", ListenUnix("/run/5432"), kDb},
+        Valid{"/run/...=db:5432", "u", ListenUnix("/run/..."), kDb},
+        Valid{"/run/admin=db:5432", "uadmin", ListenUnix("/run/admin"), kDb},
+        Valid{"/a%2cb%2Bc%3dd%40e%25f%2Fg%20=db:5432", "g",
+              ListenUnix("/a,b+c=d@e%f/g "), kDb},
+        // Only a bare '@' makes a name abstract.
+        Valid{"unix:%40pg=db:5432", "pg", ListenUnix("./@pg"), kDb}));
+
+INSTANTIATE_TEST_SUITE_P(
+    Name, ValidForward,
+    testing::Values(
+        Valid{"pg@5432=db:5432", "pg", Listen(kLoopback, "", 5432), kDb},
+        Valid{"p-g_2@any:80=db:5432", "p-g_2", Listen(kAny, "", 80), kDb},
+        Valid{"abcdefghijklmnopqrstuvwxyz012345@1=db:5432",
+              "abcdefghijklmnopqrstuvwxyz012345", Listen(kLoopback, "", 1),
+              kDb},
+        Valid{"pg@/run/x=db:5432", "pg", ListenUnix("/run/x"), kDb},
+        Valid{"pg@unix:@x=db:5432", "pg", ListenUnix("@x"), kDb},
+        Valid{"/run/a-name-that-is-longer-than-32-characters=db:5432",
+              "a-name-that-is-longer-than-32-ch",
+              ListenUnix("/run/a-name-that-is-longer-than-32-characters"),
+              kDb}));
+
+INSTANTIATE_TEST_SUITE_P(
+    Target, ValidForward,
+    testing::Values(
+        Valid{"1=3000", "p1", Listen(kLoopback, "", 1),
+              Target("127.0.0.1", 3000, "127.0.0.1:3000")},
+        Valid{"1=10.0.0.5:80", "p1", Listen(kLoopback, "", 1),
+              Target("10.0.0.5", 80, "10.0.0.5:80")},
+        Valid{"1=[2001:db8::5]:80", "p1", Listen(kLoopback, "", 1),
+              Target("2001:db8::5", 80, "[2001:db8::5]:80")},
+        Valid{"1=[fe80::2%lo]:80", "p1", Listen(kLoopback, "", 1),
+              Target("fe80::2%lo", 80, "[fe80::2%lo]:80")},
+        Valid{"1=DB.Example.:80", "p1", Listen(kLoopback, "", 1),
+              Target("DB.Example.", 80, "DB.Example.:80")},
+        Valid{"1=my_service:80", "p1", Listen(kLoopback, "", 1),
+              Target("my_service", 80, "my_service:80")},
+        // Names that begin with hexadecimal digits are names.
+        Valid{"1=cafe:80", "p1", Listen(kLoopback, "", 1),
+              Target("cafe", 80, "cafe:80")},
+        Valid{"1=/var/run/docker.sock", "p1", Listen(kLoopback, "", 1),
+              TargetUnix("/var/run/docker.sock", "/var/run/docker.sock")},
+        Valid{"1=/a%2Cb", "p1", Listen(kLoopback, "", 1),
+              TargetUnix("/a,b", "/a%2Cb")},
+        Valid{"1=unix:@x", "p1", Listen(kLoopback, "", 1),
+              TargetUnix("@x", "unix:@x")},
+        Valid{"1=./x:y", "p1", Listen(kLoopback, "", 1),
+              TargetUnix("./x:y", "./x:y")}));
+
+INSTANTIATE_TEST_SUITE_P(
+    SshForm, ValidForward,
+    testing::Values(
+        Valid{"5432:db:5432", "p5432", Listen(kLoopback, "", 5432), kDb},
+        Valid{"0:db:5432", "p0", Listen(kLoopback, "", 0), kDb},
+        Valid{"pg@5432:db:5432", "pg", Listen(kLoopback, "", 5432), kDb},
+        Valid{"localhost:80:db:5432", "p80", Listen(kLoopback, "", 80), kDb},
+        Valid{"*:80:db:5432", "p80", Listen(kAny, "", 80), kDb},
+        Valid{":80:db:5432", "p80", Listen(kAny, "", 80), kDb},
+        Valid{"any:80:db:5432", "p80", Listen(kAny, "", 80), kDb},
+        Valid{"10.0.0.1:80:db:5432", "p80", Listen(kHostPort, "10.0.0.1", 80),
+              kDb},
+        Valid{"[::1]:80:[2001:db8::5]:80", "p80", Listen(kHostPort, "::1", 80),
+              Target("2001:db8::5", 80, "[2001:db8::5]:80")},
+        Valid{"80:[::1]:81", "p80", Listen(kLoopback, "", 80),
+              Target("::1", 81, "[::1]:81")}));
+
+TEST(ForwardKeys, HaveDefaults) {
+  const absl::StatusOr<ForwardSpec> spec = ParseForward("5432=db:5432");
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(spec->connect_timeout, seconds(5));
+  EXPECT_EQ(spec->half_close_timeout, seconds(60));
+  EXPECT_EQ(spec->idle_timeout, kForever);
+  EXPECT_EQ(spec->lifetime, kForever);
+  EXPECT_TRUE(spec->no_delay);
+  EXPECT_EQ(spec->keepalive, seconds(60));
+}
+
+TEST(ForwardKeys, AreSet) {
+  const absl::StatusOr<ForwardSpec> spec = ParseForward(
+      "5432:db:5432+connect:250ms+halfclose:2m+idle:1.5h+life:8760h+nodelay:off"
+      "+keepalive:32767s");
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(spec->connect_timeout, milliseconds(250));
+  EXPECT_EQ(spec->half_close_timeout, minutes(2));
+  EXPECT_EQ(spec->idle_timeout, minutes(90));
+  EXPECT_EQ(spec->lifetime, hours(8760));
+  EXPECT_FALSE(spec->no_delay);
+  EXPECT_EQ(spec->keepalive, seconds(32767));
+}
+
+TEST(ForwardKeys, MayBeOff) {
+  const absl::StatusOr<ForwardSpec> spec =
+      ParseForward("1=db:1+idle:off+life:off+keepalive:off+nodelay:on");
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(spec->idle_timeout, kForever);
+  EXPECT_EQ(spec->lifetime, kForever);
+  EXPECT_EQ(spec->keepalive, kForever);
+  EXPECT_TRUE(spec->no_delay);
+  EXPECT_TRUE(ParseForward("1=db:1+nodelay")->no_delay);
+}
+
+TEST(ParseForwards, KeepsTheOrder) {
+  const absl::StatusOr<std::vector<ForwardSpec>> specs =
+      ParseForwards({"b@2=db:2", "a@1=db:1", "c@0=db:1", "d@0=db:1"});
+  ASSERT_TRUE(specs.ok()) << specs.status();
+  ASSERT_EQ(specs->size(), 4u);
+  EXPECT_EQ((*specs)[0].name, "b");
+  EXPECT_EQ((*specs)[3].name, "d");
+}
+
+// What is near a conflict, and none.
+TEST(ParseForwards, TakesThese) {
+  const std::vector<std::vector<std::string>> sets = {
+      {"80=10.0.0.1:80"},
+      {"80=127.0.0.2:80"},
+      {"127.0.0.1:80=[::1]:80"},
+      {"0=80"},
+      {"any:80=81", "81=db:80"},
+      {"a@127.0.0.1:80=db:80", "b@127.0.0.2:80=db:80"},
+      {"a@0.0.0.0:80=db:80", "b@[::]:80=db:80"},
+      {"a@/run/x=/run/y", "b@/run/y=db:1"},
+      {"a@unix:@x=/x", "b@/x=unix:@y"},
+      {"[fe80::1%a]:80=[fe80::1%b]:80"},
+  };
+  for (const std::vector<std::string>& set : sets) {
+    EXPECT_TRUE(ParseForwards(set).ok()) << set[0];
+  }
+}
+
+struct Conflict {
+  std::vector<std::string> texts;
+  std::string message;
+};
+
+std::ostream& operator<<(std::ostream& out, const Conflict& conflict) {
+  for (const std::string& text : conflict.texts) out << text << ' ';
+  return out;
+}
+
+class ConflictingForwards : public testing::TestWithParam<Conflict> {};
+
+TEST_P(ConflictingForwards, AreRefused) {
+  const absl::Status status = ParseForwards(GetParam().texts).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(std::string(status.message()), GetParam().message);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Names, ConflictingForwards,
+    testing::Values(
+        Conflict{{"pg@1=db:1", "pg@2=db:2"},
+                 "another forward is named pg (pg@1=db:1): put a name of its "
+                 "own in front, NAME@\n"
+                 "  pg@2=db:2\n"
+                 "  ^"},
+        Conflict{{"0=db:1", "any:0=db:2"},
+                 "another forward is named p0 (0=db:1): put a name of its own "
+                 "in front, NAME@\n"
+                 "  any:0=db:2\n"
+                 "  ^"}));
+
+constexpr char kTaken[] = "another forward listens there already: ";
+
+INSTANTIATE_TEST_SUITE_P(
+    Listeners, ConflictingForwards,
+    testing::Values(
+        Conflict{{"5432=db:1", "5432=db:2"},
+                 std::string(kTaken) + "5432=db:1\n  5432=db:2\n  ^"},
+        Conflict{{"a@any:80=db:1", "b@80=db:2"},
+                 std::string(kTaken) + "a@any:80=db:1\n  b@80=db:2\n    ^"},
+        Conflict{{"a@[::1]:80=db:1", "b@80=db:2"},
+                 std::string(kTaken) + "a@[::1]:80=db:1\n  b@80=db:2\n    ^"},
+        Conflict{{"a@0.0.0.0:80=db:1", "b@10.0.0.1:80=db:2"},
+                 std::string(kTaken) +
+                     "a@0.0.0.0:80=db:1\n  b@10.0.0.1:80=db:2\n    ^"},
+        Conflict{{"a@/x//y=db:1", "b@/x/./y=db:2"},
+                 std::string(kTaken) + "a@/x//y=db:1\n  b@/x/./y=db:2\n    "
+                                       "^"}));
+
+constexpr char kSelf[] =
+    " would connect to itself: its target is where it listens\n  ";
+
+INSTANTIATE_TEST_SUITE_P(
+    Loops, ConflictingForwards,
+    testing::Values(
+        Conflict{{"80=80"}, std::string("p80") + kSelf + "80=80\n     ^"},
+        Conflict{{"80:localhost:80"},
+                 std::string("p80") + kSelf + "80:localhost:80\n     ^"},
+        Conflict{{"80=LocalHost:80"},
+                 std::string("p80") + kSelf + "80=LocalHost:80\n     ^"},
+        Conflict{
+            {"[::1]:80=[::1]:80"},
+            std::string("p80") + kSelf + "[::1]:80=[::1]:80\n           ^"},
+        Conflict{
+            {"[::1]:80=[0:0::1]:80"},
+            std::string("p80") + kSelf + "[::1]:80=[0:0::1]:80\n           ^"},
+        Conflict{
+            {"80=[::ffff:127.0.0.1]:80"},
+            std::string("p80") + kSelf + "80=[::ffff:127.0.0.1]:80\n     ^"},
+        Conflict{{"80=0.0.0.0:80"},
+                 std::string("p80") + kSelf + "80=0.0.0.0:80\n     ^"},
+        Conflict{{"[::1]:80=[::]:80"},
+                 std::string("p80") + kSelf + "[::1]:80=[::]:80\n           ^"},
+        Conflict{
+            {"any:80=127.1.2.3:80"},
+            std::string("p80") + kSelf + "any:80=127.1.2.3:80\n         ^"},
+        Conflict{{"[::]:80=[::1]:80"},
+                 std::string("p80") + kSelf + "[::]:80=[::1]:80\n          ^"},
+        Conflict{{"10.0.0.1:80=10.0.0.1:80"},
+                 std::string("p80") + kSelf +
+                     "10.0.0.1:80=10.0.0.1:80\n              ^"},
+        Conflict{{"db:80=DB:80"},
+                 std::string("p80") + kSelf + "db:80=DB:80\n        ^"},
+        Conflict{{"/a/../x=/x"},
+                 std::string("x") + kSelf + "/a/../x=/x\n          ^"},
+        Conflict{{"/%78=/x"}, std::string("x") + kSelf + "/%78=/x\n       ^"},
+        Conflict{{"unix:@x=unix:@x"},
+                 std::string("x") + kSelf + "unix:@x=unix:@x\n          ^"},
+        Conflict{{"a@1=2", "b@2=1"},
+                 "these forwards lead in a circle: a -> b -> a\n"
+                 "  a@1=2\n"
+                 "      ^"},
+        Conflict{{"x@7=1", "a@1=2", "b@2=/x", "c@/x=127.0.0.1:1"},
+                 "these forwards lead in a circle: a -> b -> c -> a\n"
+                 "  a@1=2\n"
+                 "      ^"}));
+
+}  // namespace
+}  // namespace weir

@@ -1,0 +1,140 @@
+#include "proxy/relay/buffer_pool.h"
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace weir {
+namespace {
+
+constexpr size_t kSize = BufferPool::kBufferSize;
+
+std::string_view TextOf(const Buffer& buffer) {
+  return {buffer.data(), buffer.size()};
+}
+
+TEST(BufferPoolTest, ABufferHoldsACopy) {
+  BufferPool pool(kSize);
+  std::string bytes = "weir";
+  Buffer buffer = pool.Borrow(bytes);
+  bytes = "gone";
+  EXPECT_TRUE(buffer.borrowed());
+  EXPECT_EQ(TextOf(buffer), "weir");
+  buffer.Consume(3);
+  EXPECT_EQ(TextOf(buffer), "r");
+  EXPECT_FALSE(buffer.empty());
+  buffer.Consume(1);
+  EXPECT_TRUE(buffer.empty());
+  EXPECT_TRUE(buffer.borrowed());  // until it is returned
+  pool.Return(&buffer);
+  EXPECT_FALSE(buffer.borrowed());
+  EXPECT_TRUE(buffer.empty());
+}
+
+TEST(BufferPoolTest, WhatOneReadFillsFits) {
+  BufferPool pool(kSize);
+  ASSERT_EQ(pool.scratch().size(), kSize);
+  for (size_t i = 0; i < kSize; ++i) {
+    pool.scratch()[i] = static_cast<char>(i % 251);
+  }
+  Buffer buffer = pool.Borrow(pool.scratch());
+  EXPECT_EQ(TextOf(buffer), std::string_view(pool.scratch().data(), kSize));
+  pool.Return(&buffer);
+}
+
+TEST(BufferPoolTest, LendsUpToTheCap) {
+  BufferPool pool(3 * kSize - 1);
+  EXPECT_EQ(pool.lent(), 0u);
+  Buffer first = pool.Borrow(std::string_view("1"));
+  EXPECT_EQ(pool.lent(), kSize);
+  EXPECT_TRUE(pool.available());
+  Buffer second = pool.Borrow(std::string_view("2"));
+  EXPECT_FALSE(pool.available());
+  pool.Return(&first);
+  EXPECT_EQ(pool.lent(), kSize);
+  EXPECT_TRUE(pool.available());
+  pool.Return(&first);  // is not borrowed any more
+  EXPECT_EQ(pool.lent(), kSize);
+  pool.Return(&second);
+  EXPECT_EQ(pool.lent(), 0u);
+}
+
+TEST(BufferPoolTest, ACapBelowOneBufferLendsNone) {
+  EXPECT_FALSE(BufferPool(kSize - 1).available());
+  EXPECT_TRUE(BufferPool(kSize).available());
+}
+
+TEST(BufferPoolTest, WhatIsReturnedIsLentAgain) {
+  BufferPool pool(kSize);
+  Buffer buffer = pool.Borrow(std::string_view("first, and longer"));
+  const char* const memory = buffer.data();
+  buffer.Consume(2);
+  pool.Return(&buffer);
+  buffer = pool.Borrow(std::string_view("second"));
+  EXPECT_EQ(buffer.data(), memory);
+  EXPECT_EQ(TextOf(buffer), "second");
+  pool.Return(&buffer);
+}
+
+TEST(BufferPoolTest, ManyComeAndGo) {
+  // More than the pool keeps.
+  constexpr size_t kMany = 40;
+  BufferPool pool(kMany * kSize);
+  for (int round = 0; round < 3; ++round) {
+    std::vector<Buffer> buffers;
+    for (size_t i = 0; i < kMany; ++i) {
+      ASSERT_TRUE(pool.available());
+      buffers.push_back(pool.Borrow(std::to_string(i)));
+    }
+    EXPECT_FALSE(pool.available());
+    for (size_t i = 0; i < kMany; ++i) {
+      EXPECT_EQ(TextOf(buffers[i]), std::to_string(i));
+      pool.Return(&buffers[i]);
+    }
+    EXPECT_EQ(pool.lent(), 0u);
+  }
+}
+
+TEST(BufferPoolTest, AMoveTakesTheBytesAlong) {
+  BufferPool pool(kSize);
+  Buffer from = pool.Borrow(std::string_view("weir"));
+  from.Consume(1);
+  Buffer to = std::move(from);
+  EXPECT_FALSE(from.borrowed());  // NOLINT(bugprone-use-after-move)
+  EXPECT_TRUE(from.empty());
+  EXPECT_EQ(TextOf(to), "eir");
+  EXPECT_EQ(pool.lent(), kSize);
+  pool.Return(&to);
+}
+
+TEST(BufferPoolTest, ABufferMayChangeItsPool) {
+  BufferPool old_pool(kSize);
+  BufferPool new_pool(kSize);
+  Buffer own = new_pool.Borrow(std::string_view("own"));
+  Buffer moving = old_pool.Borrow(std::string_view("moving"));
+  old_pool.Disown(moving);
+  EXPECT_EQ(old_pool.lent(), 0u);
+  new_pool.Adopt(moving);  // beyond the cap
+  EXPECT_EQ(new_pool.lent(), 2 * kSize);
+  EXPECT_FALSE(new_pool.available());
+  EXPECT_EQ(TextOf(moving), "moving");
+  new_pool.Return(&moving);
+  EXPECT_FALSE(new_pool.available());
+  new_pool.Return(&own);
+  EXPECT_TRUE(new_pool.available());
+}
+
+TEST(BufferPoolTest, NothingChangesThePoolWithoutABuffer) {
+  BufferPool pool(kSize);
+  const Buffer none;
+  pool.Disown(none);
+  EXPECT_EQ(pool.lent(), 0u);
+  pool.Adopt(none);
+  EXPECT_EQ(pool.lent(), 0u);
+}
+
+}  // namespace
+}  // namespace weir

@@ -1,0 +1,188 @@
+// A whole relay in the test's own thread: reactors with a poller of choice,
+// workers, a listening socket and an upstream, under a kernel that fails and a
+// clock that stands still.
+
+#ifndef TESTS_SUPPORT_RELAY_RIG_H_
+#define TESTS_SUPPORT_RELAY_RIG_H_
+
+#include <sys/socket.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/config/forward_spec.h"
+#include "proxy/config/shard_policy_kind.h"
+#include "proxy/observe/close_reason.h"
+#include "proxy/observe/forward_metrics.h"
+#include "proxy/observe/log_writer.h"
+#include "proxy/relay/accept_metrics.h"
+#include "proxy/relay/admission.h"
+#include "proxy/relay/connector.h"
+#include "proxy/relay/shard_policy.h"
+#include "proxy/relay/worker.h"
+#include "reactor/address.h"
+#include "reactor/clock.h"
+#include "reactor/fd.h"
+#include "reactor/loop_monitor.h"
+#include "reactor/poller.h"
+#include "reactor/reactor.h"
+#include "tests/support/faulty_kernel.h"
+#include "tests/support/manual_clock.h"
+#include "tests/support/test_peer.h"
+
+namespace weir {
+
+// The families of the two sides.
+struct Wire {
+  sa_family_t client = AF_INET;
+  sa_family_t upstream = AF_INET;
+};
+std::string WireName(const Wire& wire);
+
+inline constexpr Wire kTcpWires[] = {{AF_INET, AF_INET}, {AF_INET6, AF_INET6}};
+inline constexpr Wire kAllWires[] = {{AF_INET, AF_INET},
+                                     {AF_INET6, AF_INET6},
+                                     {AF_INET, AF_UNIX},
+                                     {AF_UNIX, AF_INET},
+                                     {AF_UNIX, AF_UNIX}};
+
+// Both ends of one session.
+struct Link {
+  TestPeer client;
+  TestPeer upstream;
+};
+
+class RelayRig {
+ public:
+  struct Options {
+    PollerKind poller = PollerKind::kEpoll;
+    Wire wire;
+    size_t reactors = 1;
+    size_t buffer_memory = 16 << 20;
+    int64_t max_connections = 1000;
+    ShardPolicy shard = ShardPolicy::kLocal;
+    // Of the upstream's listener; 0: of a TCP listener, one connection waits
+    // and the next hangs in SYN_SENT.
+    int backlog = 128;
+    bool resolved = true;  // the upstream's address is known at the start
+    bool accepting = true;
+    PortRange local_ports{};  // see Connector::Site
+    ForwardSpec spec;         // the timers
+  };
+
+  explicit RelayRig(Options options);
+  ~RelayRig();
+
+  // --- Peers ----------------------------------------------------------------
+
+  // A connected client; the proxy may not have seen it yet. `receive_buffer`:
+  // SO_RCVBUF, set before the connection, so that the window obeys.
+  TestPeer Dial(int receive_buffer = 0);
+  // Takes the next connection of the proxy at the upstream, driving until it
+  // comes; a closed peer when it does not.
+  TestPeer Take(int receive_buffer = 0);
+  // A session in the stage of relaying. The buffer is the reading peers'.
+  Link Open(int receive_buffer = 0);
+  // The upstream stops listening: connections are refused from now on.
+  void StopUpstream() { upstream_.Reset(); }
+  // The upstream's address becomes known, or (empty list) could not be.
+  void Resolve(std::vector<Address> addresses);
+  const Address& upstream_address() const { return upstream_address_; }
+  const Address& listen_address() const { return listen_address_; }
+  int upstream_fd() const { return upstream_.get(); }
+  int listen_fd() const { return listener_.get(); }
+
+  // --- Driving --------------------------------------------------------------
+
+  // One round of each reactor, which waits a millisecond at most. Where nothing
+  // happened, the clock goes on by as much.
+  void Round();
+  // Rounds without a wait, and the clock stands.
+  void Rounds(int count);
+  // Rounds until `condition`, or until the bound, which only a failing test
+  // reaches.
+  bool DriveUntil(const std::function<bool()>& condition);
+  bool SendAll(TestPeer* peer, std::string_view data);
+  // Sends until a pump holds what the other side does not take; returns what
+  // was sent.
+  std::string SendUntilBlocked(TestPeer* peer);
+  // Waits, without driving, until the proxy's kernel has what `peer` sent.
+  void AwaitAcknowledged(const TestPeer& peer);
+  // The same for what the proxy sent on its descriptor `fd`: until less than
+  // `bytes` are left.
+  void AwaitSendQueueBelow(int fd, int bytes);
+  static int SendQueueOf(int fd);
+  // `peer` reads, without driving, until what the proxy sent it on `fd` shrinks
+  // (its window opens when a whole segment was read).
+  void ReadUntilSendQueueShrinks(TestPeer* peer, int fd);
+  // Waits, without driving, until the kernel has news (poll(2)) on a descriptor
+  // of the proxy.
+  void AwaitEvent(int fd, short events);
+  // Reads until `bytes` came in all.
+  bool ReadBytes(TestPeer* peer, size_t bytes);
+  // Reads to the end; returns it (TestPeer::end()).
+  int ReadEnd(TestPeer* peer);
+  // Nothing is left to do: many rounds bring no event and make no call.
+  void ExpectQuiet();
+
+  // Time passes, in steps that let each timer fire at its time.
+  void Pass(Duration time, Duration step);
+
+  // --- What happened --------------------------------------------------------
+
+  uint64_t Closed() const;  // sessions, for any reason
+  uint64_t Closed(CloseReason reason) const;
+  uint64_t Received(Side from) const;
+  uint64_t Sent(Side to) const;
+  uint64_t Discarded(Side from) const;
+  uint64_t Connects(ConnectResult result) const;
+  uint64_t Accepted() const;
+  int64_t Active(Stage stage) const;
+  size_t Sessions() const;
+  size_t Lent() const;
+  uint64_t Events() const;
+  uint64_t AcceptErrors(AcceptError error) const;
+
+  Worker& worker(size_t i = 0) { return *workers_[i]; }
+  Reactor& reactor(size_t i = 0) { return *reactors_[i]; }
+  // Worker `from` lets go of its only session, and `to` takes it up.
+  bool Move(size_t from, size_t to);
+  ManualClock& clock() { return clock_; }
+  FaultyKernel& kernel() { return kernel_; }
+  Admission& admission() { return admission_; }
+  LoadMatrix& loads() { return loads_; }
+  int resolve_again() const { return resolve_again_; }
+
+ private:
+  uint64_t Sum(
+      const std::function<uint64_t(const ForwardShard& shard)>& value) const;
+  // Lets all sessions end and looks whether they left anything.
+  void Finish();
+
+  const Options options_;
+  const size_t fds_before_;
+  FaultyKernel kernel_;
+  ManualClock clock_;
+  UniqueFd listener_;
+  UniqueFd upstream_;
+  Address listen_address_;
+  Address upstream_address_;
+  std::vector<ForwardSpec> forwards_;
+  ForwardMetrics metrics_;
+  Admission admission_;
+  LoadMatrix loads_;
+  LogWriter log_;
+  std::vector<std::unique_ptr<LoopMonitor>> monitors_;
+  std::vector<std::unique_ptr<Reactor>> reactors_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  int resolve_again_ = 0;
+};
+
+}  // namespace weir
+
+#endif  // TESTS_SUPPORT_RELAY_RIG_H_

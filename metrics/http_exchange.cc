@@ -78,13 +78,12 @@ PostFacts FactsOf(evhttp_request* request) {
   // On failure the family stays AF_UNSPEC, which nobody trusts.
   socklen_t size = sizeof facts.peer;
   getpeername(fd, reinterpret_cast<sockaddr*>(&facts.peer), &size);
-  size = sizeof facts.local;
-  getsockname(fd, reinterpret_cast<sockaddr*>(&facts.local), &size);
   const std::vector<std::string> hosts = Headers(request, "Host");
   if (hosts.size() == 1) facts.host = hosts.front();
-  // "POST http://name/path": that name counts, not the header.
+  // A target that names a host itself ("http://name/path", "//name/path") would
+  // let the sender choose what Host and Origin are compared with.
   const evhttp_uri* uri = evhttp_request_get_evhttp_uri(request);
-  if (const char* host = evhttp_uri_get_host(uri)) facts.host = host;
+  if (evhttp_uri_get_host(uri) != nullptr) facts.host.reset();
   const std::vector<std::string> origins = Headers(request, "Origin");
   facts.has_origin = !origins.empty();
   if (origins.size() == 1) facts.origin = origins.front();

@@ -70,33 +70,26 @@ bool IsLoopback(const sockaddr_storage& address) {
   }
 }
 
-bool IsTrustedHost(std::string_view text, const sockaddr_storage& local) {
+bool IsTrustedHost(std::string_view text) {
   const std::optional<std::string> host = HostWithoutPort(text);
   if (!host.has_value()) return false;
   if (EqualsIgnoringCase(*host, "localhost")) return true;
-  if (host->size() > 2 && host->front() == '[') {
-    in6_addr address;
-    if (inet_pton(AF_INET6, host->substr(1, host->size() - 2).c_str(),
-                  &address) != 1) {
-      return false;
-    }
-    const in6_addr own = Ipv6Of(local);
-    return IsLoopback(address) ||
-           (local.ss_family == AF_INET6 &&
-            std::memcmp(&address, &own, sizeof own) == 0);
-  }
-  in_addr address;
-  if (inet_pton(AF_INET, host->c_str(), &address) != 1) return false;
-  return IsLoopback(address) ||
-         (local.ss_family == AF_INET && address.s_addr == Ipv4Of(local).s_addr);
+  in_addr v4;
+  if (inet_pton(AF_INET, host->c_str(), &v4) == 1) return IsLoopback(v4);
+  in6_addr v6;
+  return host->size() > 2 && host->front() == '[' &&
+         inet_pton(AF_INET6, host->substr(1, host->size() - 2).c_str(), &v6) ==
+             1 &&
+         IsLoopback(v6);
 }
 
 const char* WhyPostIsRefused(const PostFacts& facts) {
   if (!IsLoopback(facts.peer)) {
-    return "POST is taken from this machine only.";
+    return "POST is taken from a loopback address only.";
   }
-  if (!facts.host.has_value() || !IsTrustedHost(*facts.host, facts.local)) {
-    return "POST needs one Host header that is localhost or this address.";
+  if (!facts.host.has_value() || !IsTrustedHost(*facts.host)) {
+    return "POST needs one Host header that is localhost or a loopback "
+           "address.";
   }
   if (facts.has_origin &&
       (!facts.origin.has_value() ||

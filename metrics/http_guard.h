@@ -15,16 +15,16 @@ namespace weir {
 // mode of its path decides who connects).
 bool IsLoopback(const sockaddr_storage& address);
 
-// True when a Host header ("name", "1.2.3.4:80", "[::1]:80") names localhost, a
-// loopback address, or the very address `local`. Any other name may have been
-// made to lead here by somebody else's DNS.
-bool IsTrustedHost(std::string_view host, const sockaddr_storage& local);
+// True when a Host header ("name", "1.2.3.4:80", "[::1]:80") names localhost or
+// a loopback address. Any other name may have been made to lead here by
+// somebody else's DNS.
+bool IsTrustedHost(std::string_view host);
 
 // What is known of a request that wants to change something.
 struct PostFacts {
   sockaddr_storage peer{};
-  sockaddr_storage local{};
-  // Headers; nothing when absent, or when there is more than one.
+  // Headers; nothing when absent, or when there is more than one. No host
+  // either when the request line names one.
   std::optional<std::string> host;
   std::optional<std::string> origin;
   bool has_origin = false;

@@ -22,7 +22,6 @@
 #include "metrics/http_connections.h"
 #include "metrics/http_exchange.h"
 #include "metrics/http_guard.h"
-#include "metrics/http_listen.h"
 #include "metrics/http_router.h"
 
 namespace weir {
@@ -70,10 +69,9 @@ class HttpServer::Impl {
   ~Impl() { Stop(); }
 
   HttpRouter& router() { return router_; }
-  absl::Status Own(int fd);
+  absl::Status Serve(int fd);
   absl::Status Start();
   void Stop();
-  uint16_t port() const { return port_; }
 
  private:
   // On the server's thread.
@@ -87,7 +85,6 @@ class HttpServer::Impl {
   // Constant from Start() on.
   const Options options_;
   HttpRouter router_;
-  uint16_t port_ = 0;
   int wake_fd_ = -1;
 
   // The server's thread's while it runs, else the owner's. Freed bottom up:
@@ -146,7 +143,7 @@ HttpServer::Impl::Impl(Options options)
   CHECK(stop_event_ != nullptr);
 }
 
-absl::Status HttpServer::Impl::Own(int fd) {
+absl::Status HttpServer::Impl::Serve(int fd) {
   evhttp_bound_socket* bound =
       evhttp_accept_socket_with_handle(http_.get(), fd);
   if (bound == nullptr) {
@@ -156,7 +153,6 @@ absl::Status HttpServer::Impl::Own(int fd) {
   evconnlistener_set_error_cb(
       evhttp_bound_socket_get_listener(bound),
       [](evconnlistener*, void*) { connections_of_thread->OnAcceptError(); });
-  if (listeners_.empty()) port_ = PortOf(fd);
   listeners_.push_back(bound);
   return absl::OkStatus();
 }
@@ -277,20 +273,7 @@ void HttpServer::Handle(HttpMethod method, const std::string& path,
   impl_->router().Handle(method, path, std::move(handler));
 }
 
-absl::Status HttpServer::Listen(const std::string& address, uint16_t port) {
-  absl::StatusOr<int> fd = ListenTcp(address, port);
-  return fd.ok() ? impl_->Own(*fd) : fd.status();
-}
-
-absl::Status HttpServer::Adopt(int fd) {
-  if (absl::Status status = ListenOn(fd); !status.ok()) {
-    close(fd);
-    return status;
-  }
-  return impl_->Own(fd);
-}
-
-uint16_t HttpServer::port() const { return impl_->port(); }
+absl::Status HttpServer::Serve(int fd) { return impl_->Serve(fd); }
 absl::Status HttpServer::Start() { return impl_->Start(); }
 void HttpServer::Stop() { impl_->Stop(); }
 

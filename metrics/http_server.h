@@ -3,8 +3,9 @@
 //
 // Routes are exact paths. GET implies HEAD. A wrong method is 405 with Allow,
 // an unknown path 404 with the list of routes. POST is taken only from loopback
-// peers, when Host is localhost or an address (a name that was rebound to us by
-// a web page's DNS is not) and Origin is absent or the same: else 403.
+// peers, when Host is localhost or a loopback address (a name that was rebound
+// to us by a web page's DNS is neither) and Origin is absent or the same: else
+// 403.
 //
 // The number of connections is bounded: at the limit, a new one closes the one
 // that has been idle for longest, so silent clients never keep a scrape out.
@@ -46,21 +47,10 @@ class HttpServer {
   // Before Start(). CHECK: `path` starts with a slash and is new for `method`.
   void Handle(HttpMethod method, const std::string& path, HttpHandler handler);
 
-  // Binds and listens on a numeric IPv4 or IPv6 address (no brackets; ::1%lo
-  // works) and port; 0 lets the kernel choose. Clients are answered from
-  // Start() on. May be called several times. Errors: AlreadyExists when the
-  // port is taken, PermissionDenied, InvalidArgument when `address` is none,
-  // Unavailable for anything else; the message says what was tried, and nothing
-  // is left open.
-  absl::Status Listen(const std::string& address, uint16_t port);
-
-  // Takes a stream socket that is bound (TCP or unix). It becomes non-blocking
-  // and listening; the server owns it now, also on failure.
-  absl::Status Adopt(int fd);
-
-  // The port of the first listening socket; 0 when there is none, or it has no
-  // port.
-  uint16_t port() const;
+  // Takes a socket that listens and does not block, of any family; it is the
+  // server's now, also on failure. Clients are answered from Start() on. May be
+  // called several times. Unavailable when it cannot be watched.
+  absl::Status Serve(int fd);
 
   // Starts the thread (all signals blocked). Unavailable if it cannot.
   absl::Status Start();

@@ -36,7 +36,6 @@ ForwardReport ReportOf(const ForwardSpec& spec, const BoundForward& bound,
   for (const ListeningSocket& socket : bound.sockets) {
     report.bound.push_back(socket.address.ToString());
   }
-  MergeWildcards(&report.bound);
   return report;
 }
 
@@ -51,8 +50,19 @@ PortEntry EntryOf(const std::string& name, const Address& address) {
 
 }  // namespace
 
-absl::Status Proxy::Announce() {
+absl::Status Proxy::WritePorts() const {
+  if (settings_.ports_file.empty()) return absl::OkStatus();
   std::vector<PortEntry> ports;
+  for (size_t i = 0; i < forwards_.size(); ++i) {
+    for (const ListeningSocket& socket : bound_[i].sockets) {
+      ports.push_back(EntryOf(forwards_[i].name, socket.address));
+    }
+  }
+  if (admin_ != nullptr) ports.push_back(EntryOf("admin", admin_address_));
+  return WritePortsFile(settings_.ports_file, ports);
+}
+
+absl::Status Proxy::Announce() {
   StartupReport report{.version = std::string(kVersion),
                        .pid = getpid(),
                        .reactors = static_cast<int>(workers_.size()),
@@ -65,20 +75,9 @@ absl::Status Proxy::Announce() {
   for (size_t i = 0; i < forwards_.size(); ++i) {
     report.forwards.push_back(
         ReportOf(forwards_[i], bound_[i], *upstreams_->Current(i)));
-    for (const ListeningSocket& socket : bound_[i].sockets) {
-      ports.push_back(EntryOf(forwards_[i].name, socket.address));
-    }
   }
   if (admin_ != nullptr) {
-    const std::string& host = settings_.admin->host;
-    ports.push_back({"admin", host, admin_->port()});
-    const bool v6 = host.find(':') != std::string::npos;
-    report.admin = absl::StrCat("http://", v6 ? "[" : "", host, v6 ? "]:" : ":",
-                                admin_->port());
-  }
-  if (!settings_.ports_file.empty()) {
-    absl::Status written = WritePortsFile(settings_.ports_file, ports);
-    if (!written.ok()) return written;
+    report.admin = absl::StrCat("http://", admin_address_.ToString());
   }
   report.took = Clock::Real().Now() - created_at_;
   for (const std::string& warning : std::exchange(warnings_, {})) {

@@ -98,6 +98,12 @@ absl::Status Check(const CheckCommand& command) {
   const absl::StatusOr<std::vector<BoundForward>> bound =
       BindForwards(Kernel::Real(), command.forwards);
   if (!bound.ok()) return bound.status();
+  if (command.settings.admin.has_value()) {
+    const absl::StatusOr<ListeningSocket> admin =
+        BindAdmin(Kernel::Real(), *command.settings.admin,
+                  command.settings.admin_is_default);
+    if (!admin.ok()) return admin.status();
+  }
   absl::StatusOr<std::unique_ptr<Poller>> poller =
       MakePoller(PollerKind::kEpoll);
   if (!poller.ok()) return poller.status();

@@ -108,4 +108,21 @@ absl::StatusOr<std::vector<BoundForward>> BindForwards(
   return all;
 }
 
+absl::StatusOr<ListeningSocket> BindAdmin(Kernel& kernel,
+                                          const ListenSpec& place,
+                                          bool may_move) {
+  const absl::StatusOr<Address> address =
+      ParseIpAddress(place.host, place.port);
+  if (!address.ok()) return address.status();
+  absl::StatusOr<ListeningSocket> socket = Listen(kernel, *address);
+  if (socket.ok()) return socket;
+  const bool taken = ErrnoOf(socket.status()) == EADDRINUSE;
+  if (taken && may_move) return Listen(kernel, address->WithPort(0));
+  return absl::Status(
+      socket.status().code(),
+      absl::StrCat(
+          "--admin: ", socket.status().message(),
+          taken ? "; --admin=0 takes a free port, --admin=off none" : ""));
+}
+
 }  // namespace weir

@@ -1,4 +1,4 @@
-// Public. Binds what the forwards listen on, all of it or nothing.
+// Public. Binds what the forwards and the admin port listen on.
 
 #ifndef PROXY_LIFECYCLE_LISTENERS_H_
 #define PROXY_LIFECYCLE_LISTENERS_H_
@@ -28,6 +28,13 @@ struct BoundForward {
 // forward, and then nothing stays bound.
 absl::StatusOr<std::vector<BoundForward>> BindForwards(
     Kernel& kernel, const std::vector<ForwardSpec>& forwards);
+
+// The admin address, of kind kHostPort. With `may_move` a port that is taken is
+// left for one of the kernel's choice: a second weir on a machine just starts.
+// Errors name the flag.
+absl::StatusOr<ListeningSocket> BindAdmin(Kernel& kernel,
+                                          const ListenSpec& place,
+                                          bool may_move);
 
 }  // namespace weir
 

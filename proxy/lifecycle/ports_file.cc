@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/types/span.h"
+#include "proxy/config/spec_text.h"
 
 namespace weir {
 namespace {
@@ -62,7 +63,8 @@ std::string FormatPorts(absl::Span<const PortEntry> entries) {
 
 absl::Status WritePortsFile(const std::string& path,
                             absl::Span<const PortEntry> entries) {
-  const std::string what = absl::StrCat("cannot write --ports_file=", path);
+  const std::string what =
+      absl::StrCat("cannot write --ports_file=", Printable(path));
   // In the same folder, for rename(2) stays within a file system; the pid keeps
   // two that start at once apart.
   const std::string temporary = absl::StrCat(path, ".", getpid(), ".tmp");
@@ -85,7 +87,12 @@ absl::Status WritePortsFile(const std::string& path,
 
 absl::Status WriteReady(int fd) {
   const int error = WriteAll(fd, "ready\n");
-  close(fd);
+  // A standard descriptor stays taken: what the process prints at the end must
+  // not reach a client that got its number.
+  const int null =
+      fd <= STDERR_FILENO ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
+  if (null >= 0) dup2(null, fd);
+  close(null >= 0 ? null : fd);
   if (error == 0) return absl::OkStatus();
   return Failed(absl::StrCat("cannot write to --ready_fd=", fd), error);
 }

@@ -136,8 +136,14 @@ absl::Status Proxy::MakeLoops() {
 }
 
 void Proxy::MakeWorkers() {
+  // A poller has a descriptor to wait on and one to be woken by.
+  int64_t taken = 2 * static_cast<int64_t>(monitors_.size());
+  for (const BoundForward& bound : bound_) {
+    taken += static_cast<int64_t>(bound.sockets.size());
+  }
   FdLimits limits{.open_files = fd_limit_,
                   .poller_limit = control_->poller().fd_limit(),
+                  .taken = taken,
                   .configured = settings_.max_connections};
   admission_ = std::make_unique<Admission>(MaxConnections(limits));
   loads_ = std::make_unique<LoadMatrix>(pool_->size());
@@ -199,9 +205,11 @@ absl::Status Proxy::MakeAdmin() {
     control_->Post([this] { drain_->Begin(); });
   };
   admin_ = std::make_unique<Admin>(std::move(options));
-  const ListenSpec& place = *settings_.admin;
-  return settings_.admin_is_default ? admin_->ListenNear(place.host, place.port)
-                                    : admin_->Listen(place.host, place.port);
+  absl::StatusOr<ListeningSocket> socket =
+      BindAdmin(Kernel::Real(), *settings_.admin, settings_.admin_is_default);
+  if (!socket.ok()) return socket.status();
+  admin_address_ = socket->address;
+  return admin_->Serve(socket->fd.Release());
 }
 
 void Proxy::RegisterMetrics() {
@@ -253,12 +261,15 @@ void Proxy::OnSignal(int signal) {
   // Reload and log rotation are not there yet: nothing to do for their signals,
   // which must not end the process either.
   if (signal != SIGTERM && signal != SIGINT) return;
-  if (!drain_->begun()) return drain_->Begin();
+  // A drain that a POST began (a preStop hook) is no first signal.
+  if (!std::exchange(signalled_, true)) return drain_->Begin();
   exit_now_ = 128 + signal;
   control_->Stop();
 }
 
 absl::StatusOr<int> Proxy::Run() {
+  // What may fail comes before the first client is taken.
+  if (absl::Status written = WritePorts(); !written.ok()) return written;
   absl::StatusOr<std::unique_ptr<SignalWatcher>> signals =
       SignalWatcher::Create(*control_,
                             [this](int signal) { OnSignal(signal); });

@@ -25,6 +25,7 @@
 #include "proxy/relay/shard_policy.h"
 #include "proxy/relay/worker.h"
 #include "proxy/upstream/upstream_directory.h"
+#include "reactor/address.h"
 #include "reactor/loop_monitor.h"
 #include "reactor/reactor.h"
 #include "reactor/reactor_pool.h"
@@ -73,6 +74,7 @@ class Proxy {
   absl::Status MakeAdmin();
   void RegisterMetrics();
 
+  absl::Status WritePorts() const;
   absl::Status Announce();
   void OnSignal(int signal);
   // Ends the process although a loop hangs, whose thread nobody can end.
@@ -107,9 +109,11 @@ class Proxy {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<UpstreamDirectory> upstreams_;
   std::unique_ptr<Admin> admin_;
+  Address admin_address_;
   std::unique_ptr<SignalWatcher> signals_;
   std::unique_ptr<Drain> drain_;
-  std::optional<int> exit_now_;  // the code of a second signal
+  bool signalled_ = false;       // a first signal asked for a drain
+  std::optional<int> exit_now_;  // the code of a second one
   class Ticker;
   std::unique_ptr<Ticker> ticker_;
 };

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
@@ -95,21 +94,5 @@ HttpResponse Admin::Live() const {
   }
   return stuck.empty() ? Text(kOk, "live\n") : Text(kUnavailable, stuck);
 }
-
-absl::Status Admin::Listen(const std::string& host, uint16_t port) {
-  return server_.Listen(host, port);
-}
-
-absl::Status Admin::ListenNear(const std::string& host, uint16_t port) {
-  const absl::Status status = server_.Listen(host, port);
-  if (!absl::IsAlreadyExists(status)) return status;
-  return server_.Listen(host, 0);
-}
-
-absl::Status Admin::Adopt(int fd) { return server_.Adopt(fd); }
-
-absl::Status Admin::Start() { return server_.Start(); }
-
-void Admin::Stop() { server_.Stop(); }
 
 }  // namespace weir

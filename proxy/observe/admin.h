@@ -5,7 +5,6 @@
 #define PROXY_OBSERVE_ADMIN_H_
 
 #include <chrono>
-#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -51,21 +50,11 @@ class Admin {
   Admin(const Admin&) = delete;
   Admin& operator=(const Admin&) = delete;
 
-  // Binds. `host` is an address literal without brackets. Errors of
-  // HttpServer::Listen().
-  absl::Status Listen(const std::string& host, uint16_t port);
-  // The same, but on a port of the kernel's choice when `port` is taken. For a
-  // port that nobody asked for: a second weir on a machine just starts.
-  absl::Status ListenNear(const std::string& host, uint16_t port);
-  // Takes a bound unix socket.
-  absl::Status Adopt(int fd);
-
+  // Takes a listening socket: see HttpServer::Serve().
+  absl::Status Serve(int fd) { return server_.Serve(fd); }
   // Answers from now on.
-  absl::Status Start();
-  void Stop();
-
-  // The port that was bound; 0 before, and for unix sockets.
-  uint16_t port() const { return server_.port(); }
+  absl::Status Start() { return server_.Start(); }
+  void Stop() { server_.Stop(); }
 
  private:
   HttpResponse Live() const;

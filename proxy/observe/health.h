@@ -20,7 +20,6 @@ class Health {
   void Set(Phase phase) { phase_.store(phase, std::memory_order_release); }
   Phase phase() const { return phase_.load(std::memory_order_acquire); }
 
-  bool started() const { return phase() != Phase::kStarting; }
   bool ready() const { return phase() == Phase::kReady; }
   bool draining() const { return phase() == Phase::kDraining; }
 

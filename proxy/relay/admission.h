@@ -11,7 +11,7 @@
 
 namespace weir {
 
-// What is kept back from connections: logs, resolver, pollers, listeners.
+// What is kept back from connections: logs, resolver, files.
 inline constexpr int64_t kReservedFds = 64;
 // What the admin port may take (HttpServer::Options::max_connections).
 inline constexpr int64_t kAdminFds = 64;
@@ -19,6 +19,7 @@ inline constexpr int64_t kAdminFds = 64;
 struct FdLimits {
   int64_t open_files;                // as RaiseFdLimit() returns it
   int64_t poller_limit = INT64_MAX;  // Poller::fd_limit()
+  int64_t taken = 0;                 // for life: listeners, pollers
   int64_t pipes = 0;                 // cap of the pipe pools, in descriptors
   int64_t configured = 0;            // --max_connections; 0: none
 };

@@ -84,7 +84,8 @@ class CommandLineTest(unittest.TestCase):
             self.assertIn("nosuchflag", err)
 
     def test_two_forwards_of_one_name(self):
-        self.assertIn("a", self.fails(2, "a@0=127.0.0.1:1", "a@0=127.0.0.1:2"))
+        self.assertIn("another forward is named a",
+                      self.fails(2, "a@0=127.0.0.1:1", "a@0=127.0.0.1:2"))
 
     def test_a_forward_to_itself(self):
         port = peers.free_port()
@@ -109,8 +110,11 @@ class CommandLineTest(unittest.TestCase):
     def test_busy_admin_port(self):
         with peers.Server(peers.echo) as server:
             err = self.fails(1, "0=127.0.0.1:1", "--admin=127.0.0.1:%d" % server.port)
-            self.assertIn("127.0.0.1:%d" % server.port, err)
-            self.assertIn("Address already in use", err)
+            self.assertRegex(err, r"--admin: cannot listen on 127\.0\.0\.1:%d: "
+                             r"Address already in use \(held by pid %d .*--admin=0" % (
+                                 server.port, os.getpid()))
+            self.assertEqual(err, self.fails(1, "check", "0=127.0.0.1:1",
+                                             "--admin=127.0.0.1:%d" % server.port))
 
     def test_default_admin_port_gives_way(self):
         with peers.Server(peers.echo) as server:
@@ -191,6 +195,7 @@ class CommandLineTest(unittest.TestCase):
     def test_quiet(self):
         with peers.Server(peers.echo) as server, \
                 weir.Weir("web@0=" + server.target, "--quiet") as proxy:
+            proxy.stop()
             self.assertEqual(proxy.stderr(), "")
 
     def test_verbose_lines(self):

@@ -12,12 +12,26 @@
 #include <cstdlib>
 #include <utility>
 
+#include "absl/status/statusor.h"
+#include "glog/logging.h"
+#include "reactor/address.h"
+#include "reactor/kernel.h"
+#include "reactor/listen.h"
+
 namespace weir {
 namespace {
 
 constexpr timeval kBound = {60, 0};
 
 }  // namespace
+
+int ListenOnLoopback(uint16_t* port) {
+  absl::StatusOr<ListeningSocket> socket =
+      Listen(Kernel::Real(), Address::Loopback(AF_INET, 0));
+  CHECK(socket.ok()) << socket.status();
+  *port = socket->address.port();
+  return socket->fd.Release();
+}
 
 HttpClient::HttpClient(uint16_t port)
     : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {

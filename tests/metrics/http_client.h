@@ -9,6 +9,10 @@
 
 namespace weir {
 
+// A socket for HttpServer::Serve(), on a port of 127.0.0.1 that the kernel
+// picks.
+int ListenOnLoopback(uint16_t* port);
+
 // One connection. Every wait ends after a minute at the latest, which only a
 // failing test reaches.
 class HttpClient {

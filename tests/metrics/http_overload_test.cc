@@ -51,11 +51,11 @@ class HttpOverloadTest : public testing::Test {
       response.body.assign(32'000'000, 'x');
       return response;
     });
-    ASSERT_TRUE(server_->Listen("127.0.0.1", 0).ok());
+    ASSERT_TRUE(server_->Serve(ListenOnLoopback(&port_)).ok());
     ASSERT_TRUE(server_->Start().ok());
   }
 
-  HttpClient Connect() { return HttpClient(server_->port()); }
+  HttpClient Connect() { return HttpClient(port_); }
 
   // A new client is served, so the server lives and is not kept busy.
   void ExpectServing() {
@@ -81,6 +81,7 @@ class HttpOverloadTest : public testing::Test {
 
   std::atomic<int> handled_{0};
   std::unique_ptr<HttpServer> server_;
+  uint16_t port_ = 0;
 };
 
 TEST_F(HttpOverloadTest, ManyIdleClientsDoNotKeepAScrapeOut) {
@@ -122,7 +123,7 @@ TEST_F(HttpOverloadTest, TheNumberOfDescriptorsIsBoundedInABurst) {
     most = std::max(most, OpenDescriptors());
     return HttpResponse();
   });
-  ASSERT_TRUE(server_->Listen("127.0.0.1", 0).ok());
+  ASSERT_TRUE(server_->Serve(ListenOnLoopback(&port_)).ok());
   ASSERT_TRUE(server_->Start().ok());
 
   HttpClient blocker = Connect();

@@ -329,7 +329,7 @@ TEST(LagHistogram, ReadersSeeWholeBoundaries) {
   LagHistogram lag;
   std::atomic<int64_t> ticks{1};
   const auto clock = [&ticks] {
-    return ticks.fetch_add(30 * kMicro, std::memory_order_relaxed);
+    return ticks.fetch_add(30 * kMicro, std::memory_order_acq_rel);
   };
   const int64_t start = lag.BeginWait(clock);
   std::atomic<int> reading{2};

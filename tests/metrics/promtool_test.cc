@@ -17,7 +17,7 @@ namespace {
 
 // promtool's exit status: 0 fine, 3 lint, 1 not a page.
 int Promtool(const std::string& page) {
-  std::FILE* tool = popen("/usr/bin/promtool check metrics >&2", "w");
+  std::FILE* tool = popen("promtool check metrics >&2", "w");
   if (tool == nullptr) return -1;
   std::fwrite(page.data(), 1, page.size(), tool);
   const int status = pclose(tool);

@@ -113,6 +113,27 @@ TEST(WriteReady, WritesALineAndCloses) {
   close(ends[0]);
 }
 
+// Else the first client would get its number, and what the process prints.
+TEST(WriteReady, KeepsAStandardDescriptorTaken) {
+  const int kept = dup(STDOUT_FILENO);
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  ASSERT_EQ(dup2(ends[1], STDOUT_FILENO), STDOUT_FILENO);
+  close(ends[1]);
+  const bool ok = WriteReady(STDOUT_FILENO).ok();
+  char line[16];
+  const ssize_t ready = read(ends[0], line, sizeof(line));
+  const ssize_t end = read(ends[0], line, sizeof(line));
+  const bool taken = fcntl(STDOUT_FILENO, F_GETFD) >= 0;
+  dup2(kept, STDOUT_FILENO);
+  close(kept);
+  close(ends[0]);
+  EXPECT_TRUE(ok);
+  EXPECT_EQ(ready, 6);
+  EXPECT_EQ(end, 0) << "still open";
+  EXPECT_TRUE(taken);
+}
+
 TEST(WriteReady, NamesTheDescriptor) {
   const auto before = signal(SIGPIPE, SIG_IGN);
   int ends[2];

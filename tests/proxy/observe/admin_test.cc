@@ -1,35 +1,22 @@
 #include "proxy/observe/admin.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
 
-#include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "metrics/registry.h"
 #include "proxy/observe/health.h"
-#include "reactor/fd.h"
+#include "tests/metrics/http_client.h"
 
 namespace weir {
 namespace {
 
 using testing::HasSubstr;
 using testing::StartsWith;
-
-sockaddr_in Loopback(uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(port);
-  return address;
-}
 
 class AdminTest : public testing::Test {
  protected:
@@ -45,30 +32,19 @@ class AdminTest : public testing::Test {
   }
 
   void Start() {
-    ASSERT_TRUE(admin_->Listen("127.0.0.1", 0).ok());
+    ASSERT_TRUE(admin_->Serve(ListenOnLoopback(&port_)).ok());
     ASSERT_TRUE(admin_->Start().ok());
-    ASSERT_NE(admin_->port(), 0);
   }
 
   // The whole answer, head and body.
   std::string Ask(const std::string& method, const std::string& path,
                   const std::string& headers = "") {
-    UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const sockaddr_in address = Loopback(admin_->port());
-    EXPECT_EQ(connect(fd.get(), reinterpret_cast<const sockaddr*>(&address),
-                      sizeof(address)),
-              0);
+    HttpClient client(port_);
     const std::string request =
         method + " " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\n" + headers +
         "Connection: close\r\nContent-Length: 0\r\n\r\n";
-    EXPECT_EQ(send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL),
-              static_cast<ssize_t>(request.size()));
-    std::string answer;
-    char data[4096];
-    for (ssize_t n; (n = recv(fd.get(), data, sizeof(data), 0)) > 0;) {
-      answer.append(data, static_cast<size_t>(n));
-    }
-    return answer;
+    EXPECT_TRUE(client.Send(request));
+    return client.ReadAll();
   }
 
   Health health_;
@@ -76,6 +52,7 @@ class AdminTest : public testing::Test {
   std::atomic<int64_t> age_{0};
   std::atomic<int> drains_{0};
   std::unique_ptr<Admin> admin_;
+  uint16_t port_ = 0;
 };
 
 TEST_F(AdminTest, ProbesFollowThePhase) {
@@ -138,23 +115,6 @@ TEST_F(AdminTest, TheFrontPageListsWhatThereIs) {
     EXPECT_THAT(page, HasSubstr(path));
   }
   EXPECT_THAT(Ask("GET", "/nothing"), StartsWith("HTTP/1.1 404"));
-}
-
-TEST_F(AdminTest, ListenNearTakesAnotherPortWhenThatIsTaken) {
-  const UniqueFd holder(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address = Loopback(0);
-  socklen_t size = sizeof(address);
-  auto* const raw = reinterpret_cast<sockaddr*>(&address);
-  ASSERT_EQ(bind(holder.get(), raw, size), 0);
-  ASSERT_EQ(listen(holder.get(), 1), 0);
-  ASSERT_EQ(getsockname(holder.get(), raw, &size), 0);
-  const uint16_t taken = ntohs(address.sin_port);
-  EXPECT_TRUE(absl::IsAlreadyExists(admin_->Listen("127.0.0.1", taken)));
-  ASSERT_TRUE(admin_->ListenNear("127.0.0.1", taken).ok());
-  EXPECT_NE(admin_->port(), 0);
-  EXPECT_NE(admin_->port(), taken);
-  ASSERT_TRUE(admin_->Start().ok());
-  EXPECT_THAT(Ask("GET", "/live"), StartsWith("HTTP/1.1 200"));
 }
 
 }  // namespace

@@ -13,6 +13,7 @@ namespace {
 TEST(MaxConnectionsTest, TwoDescriptorsEachBehindTheReserve) {
   EXPECT_EQ(MaxConnections({.open_files = 20'000}), (20'000 - 128) / 2);
   EXPECT_EQ(MaxConnections({.open_files = 1'024, .pipes = 96}), 400);
+  EXPECT_EQ(MaxConnections({.open_files = 1'024, .taken = 234}), 331);
 }
 
 TEST(MaxConnectionsTest, SelectCountsToItsLimit) {

@@ -61,14 +61,20 @@ std::vector<std::string_view> FlagNames() {
   return names;
 }
 
+bool ComesLater(std::string_view name) {
+  const absl::Span<const std::string_view> later = LaterFlags();
+  return std::find(later.begin(), later.end(), name) != later.end();
+}
+
+absl::Status NotSupportedYet(const std::string& spelling) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(Printable(spelling), " is not supported yet"));
+}
+
 absl::Status UnknownFlag(const Written& written) {
   std::string folded = written.name;
   std::replace(folded.begin(), folded.end(), '-', '_');
-  const absl::Span<const std::string_view> later = LaterFlags();
-  if (std::find(later.begin(), later.end(), folded) != later.end()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(Printable(written.spelling), " is not supported yet"));
-  }
+  if (ComesLater(folded)) return NotSupportedYet(written.spelling);
   std::string suggestion = Suggest(folded, FlagNames());
   return absl::InvalidArgumentError(absl::StrCat(
       "unknown flag ", Printable(written.spelling),
@@ -88,8 +94,20 @@ std::string Misspelled(const std::string& name,
   return "";
 }
 
+// Whoever asks for one of --verbose and --quiet takes back what a weaker source
+// asked for.
+void TakeBackOutput(const std::vector<Assignment>& assignments) {
+  for (const Assignment& assignment : assignments) {
+    const std::string_view name = assignment.flag->name;
+    if (name != "verbose" && name != "quiet") continue;
+    gflags::SetCommandLineOption("verbose", "false");
+    gflags::SetCommandLineOption("quiet", "false");
+  }
+}
+
 // Sets flags and remembers nothing but an error.
 absl::Status Apply(const std::vector<Assignment>& assignments) {
+  TakeBackOutput(assignments);
   for (const Assignment& assignment : assignments) {
     const std::string name(assignment.flag->name);
     const std::string result =
@@ -224,6 +242,8 @@ class Reader {
       } else if (std::find(known.begin(), known.end(), name) != known.end()) {
         const FlagInfo* flag = FindFlag(absl::AsciiStrToLower(name));
         if (flag != nullptr) from_env_.push_back({flag, value, spelling});
+      } else if (ComesLater(absl::AsciiStrToLower(name))) {
+        return NotSupportedYet(spelling);
       } else if (const std::string near = Misspelled(name, known);
                  !near.empty()) {
         return absl::InvalidArgumentError(absl::StrCat(

@@ -78,9 +78,16 @@ constexpr FlagInfo kFlags[] = {
     {"dial", "", "Checking"},
 };
 
-constexpr std::string_view kLaterFlags[] = {
-    "forwards_file", "log_format",      "dump",        "dump_bytes",
-    "timeout",       "stall_threshold", "live_timeout"};
+constexpr std::string_view kLaterFlags[] = {"access_log",
+                                            "allow_stall_injection",
+                                            "dump",
+                                            "dump_bytes",
+                                            "forwards_file",
+                                            "live_timeout",
+                                            "log_format",
+                                            "probes",
+                                            "stall_threshold",
+                                            "timeout"};
 
 }  // namespace
 

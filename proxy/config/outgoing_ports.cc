@@ -17,6 +17,7 @@ namespace {
 bool IsLoopback(const TargetSpec& target) {
   return target.kind == TargetSpec::Kind::kHostPort &&
          (absl::StartsWith(target.host, "127.") || target.host == "::1" ||
+          target.host == "0.0.0.0" || target.host == "::" ||
           absl::EqualsIgnoreCase(target.host, "localhost"));
 }
 

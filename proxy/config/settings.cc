@@ -31,8 +31,8 @@ constexpr int kMostReactors = 1024;
 
 absl::Status Wrong(std::string_view flag, const std::string& value,
                    const std::string& why) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("--", std::string(flag), "=", Printable(value), ": ", why));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--", std::string(flag), "=", Printable(value), ": ", Printable(why)));
 }
 
 // The first line of an error that has the spec and a caret below.
@@ -90,6 +90,15 @@ absl::Status ReadShard(ShardPolicy* policy) {
 absl::Status ReadAdmin(std::optional<ListenSpec>* admin) {
   const std::string& text = FLAGS_admin;
   if (text.empty() || text == "off") return absl::OkStatus();
+  // Both families take two sockets, which an admin port has not.
+  for (const std::string_view any : {":", "*:", "any:"}) {
+    if (text.compare(0, any.size(), any) != 0) continue;
+    const std::string port = text.substr(any.size());
+    if (port.find(':') != std::string::npos) break;
+    return Wrong("admin", text,
+                 absl::StrCat("must be one address, such as 0.0.0.0:", port,
+                              " or [::]:", port));
+  }
   const SpecText spec(text);
   const absl::StatusOr<ListenSpec> listen =
       EndpointParser(spec).Listen(spec.text());
@@ -98,10 +107,7 @@ absl::Status ReadAdmin(std::optional<ListenSpec>* admin) {
   switch (place.kind) {
     case ListenSpec::Kind::kUnix:
       return Wrong("admin", text, "a unix socket is not supported yet");
-    case ListenSpec::Kind::kAny:
-      return Wrong("admin", text,
-                   absl::StrCat("must be one address, such as 0.0.0.0:",
-                                place.port, " or [::]:", place.port));
+    case ListenSpec::Kind::kAny:  // refused above
     case ListenSpec::Kind::kLoopback:
       // One address is enough for what people and scrapers dial by hand.
       place.kind = ListenSpec::Kind::kHostPort;

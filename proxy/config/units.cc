@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "proxy/config/spec_text.h"
 #include "reactor/clock.h"
 
 namespace weir {
@@ -51,10 +52,6 @@ absl::Status Wrong(size_t offset, size_t* error_offset,
                    const std::string& message) {
   if (error_offset != nullptr) *error_offset = offset;
   return absl::InvalidArgumentError(message);
-}
-
-std::string Quote(std::string_view text) {
-  return "'" + std::string(text) + "'";
 }
 
 }  // namespace

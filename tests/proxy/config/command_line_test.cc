@@ -231,7 +231,10 @@ TEST_F(CommandLineTest, SaysWhatComesLater) {
             "--forwards_file is not supported yet");
   EXPECT_EQ(FlagError("--log-format=json"),
             "--log-format is not supported yet");
+  EXPECT_EQ(FlagError("--probes=9"), "--probes is not supported yet");
   EXPECT_EQ(FlagError("--shard=lag"), "--shard=lag: not supported yet");
+  EXPECT_EQ(ErrorOf({"1=db:1"}, {"WEIR_LOG_FORMAT=json"}),
+            "WEIR_LOG_FORMAT is not supported yet");
   EXPECT_EQ(ErrorOf({"wait"}), "weir wait is not supported yet");
 }
 
@@ -258,6 +261,11 @@ TEST_F(CommandLineTest, RefusesBadValues) {
   EXPECT_EQ(FlagError("--buffer_memory=64MB"),
             "--buffer_memory=64MB: 'MB' is not a unit of size: KiB, MiB or "
             "GiB");
+  EXPECT_EQ(FlagError("--drain_idle=5\x1b[31mX"),
+            "--drain_idle=5?[31mX: '?[31mX' is not a unit of time: ms, s, m or "
+            "h");
+  EXPECT_THAT(FlagError("--poller=a\nb"),
+              testing::StartsWith("--poller=a?b: "));
   EXPECT_EQ(FlagError("--ready_fd=999999"),
             "--ready_fd=999999: no such open descriptor");
   EXPECT_EQ(FlagError("--ready_fd=-2"),
@@ -268,6 +276,10 @@ TEST_F(CommandLineTest, RefusesBadValues) {
             "--reactors needs a value: --reactors=N");
   EXPECT_EQ(ErrorOf({"-v", "--quiet", "1=db:1"}),
             "--verbose and --quiet cannot go together");
+  // Of different sources, the stronger one wins.
+  const Settings settings = SettingsOf({"-v"}, {"WEIR_QUIET=1"});
+  EXPECT_TRUE(settings.verbose);
+  EXPECT_FALSE(settings.quiet);
 }
 
 TEST_F(CommandLineTest, RefusesBadTimes) {
@@ -289,6 +301,8 @@ TEST_F(CommandLineTest, RefusesBadAddresses) {
   EXPECT_EQ(FlagError("--admin=any:80"),
             "--admin=any:80: must be one address, such as 0.0.0.0:80 or "
             "[::]:80");
+  EXPECT_EQ(FlagError("--admin=:80"),
+            "--admin=:80: must be one address, such as 0.0.0.0:80 or [::]:80");
   EXPECT_EQ(FlagError("--admin=/run/admin"),
             "--admin=/run/admin: a unix socket is not supported yet");
   EXPECT_EQ(FlagError("--admin=::1:80"),

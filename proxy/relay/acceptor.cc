@@ -47,7 +47,8 @@ void Acceptor::AcceptBatch(int limit) {
   for (int i = 0; i < limit && state_ == State::kListening; ++i) {
     // Admitted before the descriptor exists.
     if (!host_->admission().TryAcquire()) {
-      host_->accept_metrics().Count(AcceptError::kLimit);
+      // Counted when the limit is met, not at each look whether it still is.
+      if (!at_limit_) host_->accept_metrics().Count(AcceptError::kLimit);
       return Pause(0);
     }
     sockaddr_storage storage;
@@ -64,16 +65,12 @@ void Acceptor::AcceptBatch(int limit) {
       if (!Survive(r.error)) return;
       continue;
     }
+    at_limit_ = false;
     host_->OnAccepted(
         forward_,
         UniqueFd(static_cast<int>(r.value), host_->reactor().kernel()), kind_,
         Address::FromSockaddr(address, size));
   }
-}
-
-void Acceptor::OnShortage(int error) {
-  host_->accept_metrics().Count(AcceptError::kDescriptors);
-  Pause(error);
 }
 
 bool Acceptor::Survive(int error) {
@@ -119,7 +116,7 @@ bool Acceptor::Survive(int error) {
 
 void Acceptor::Pause(int error) {
   if (state_ != State::kListening) return;
-  host_->OnAcceptPaused(forward_, error);
+  if (error != 0 || !at_limit_) host_->OnAcceptPaused(forward_, error);
   at_limit_ = error == 0;
   Reactor& reactor = host_->reactor();
   reactor.Schedule(this, reactor.Now() + delay_);

@@ -60,7 +60,7 @@ class Acceptor final : public EventHandler, private Timer {
   void OnRoom();
   // A session found no descriptor for its upstream (`error`): to accept more
   // would only reset the clients that wait.
-  void OnShortage(int error);
+  void OnShortage(int error) { Pause(error); }
 
  private:
   enum class State : uint8_t { kListening, kLeaving, kPaused, kStopped };
@@ -84,7 +84,8 @@ class Acceptor final : public EventHandler, private Timer {
   Handle handle_ = Handle::kNone;
   State state_ = State::kStopped;
   Duration delay_;
-  bool at_limit_ = false;  // paused by the limit of connections
+  // The limit of connections paused it, and it has accepted none since.
+  bool at_limit_ = false;
   Task stopped_;
 };
 

@@ -1,22 +1,28 @@
 #include "proxy/relay/buffer_pool.h"
 
 #include <cstring>
+#include <new>
 
 #include "glog/logging.h"
 
 namespace weir {
 
+bool BufferPool::Available() {
+  if (lent_ + kBufferSize > cap_) return false;
+  if (!free_.empty()) return true;
+  // Not zeroed: pages that no byte reaches cost nothing.
+  std::unique_ptr<char[]> memory(new (std::nothrow) char[kBufferSize]);
+  if (memory == nullptr) return false;
+  free_.push_back(std::move(memory));
+  return true;
+}
+
 Buffer BufferPool::Borrow(std::span<const char> bytes) {
-  DCHECK(available());
+  DCHECK(!free_.empty());
   DCHECK_LE(bytes.size(), kBufferSize);
   Buffer buffer;
-  if (free_.empty()) {
-    // Not zeroed: pages that no byte reaches cost nothing.
-    buffer.data_.reset(new char[kBufferSize]);
-  } else {
-    buffer.data_ = std::move(free_.back());
-    free_.pop_back();
-  }
+  buffer.data_ = std::move(free_.back());
+  free_.pop_back();
   lent_ += kBufferSize;
   std::memcpy(buffer.data_.get(), bytes.data(), bytes.size());
   buffer.end_ = static_cast<uint32_t>(bytes.size());

@@ -50,17 +50,18 @@ class BufferPool {
   static constexpr size_t kBufferSize = 64 * 1024;
 
   // `cap` bounds the bytes that are lent at a time.
-  explicit BufferPool(size_t cap) : cap_(cap) {}
+  explicit BufferPool(size_t cap) : cap_(cap) { free_.reserve(kKept); }
 
   // Where a pump reads to before it knows whether a buffer is needed. Valid
   // until the caller returns to the loop.
   std::span<char> scratch() { return {scratch_.get(), kBufferSize}; }
 
-  // Whether Borrow() would be within the cap.
-  bool available() const { return lent_ + kBufferSize <= cap_; }
+  // Makes sure of a buffer for the next Borrow(). False beyond the cap, or
+  // without memory for it.
+  bool Available();
 
-  // A buffer that holds a copy of `bytes`. Requires available() and
-  // bytes.size() <= kBufferSize.
+  // A buffer that holds a copy of `bytes`. Requires that Available() was true
+  // just before, and bytes.size() <= kBufferSize.
   Buffer Borrow(std::span<const char> bytes);
   // Takes `*buffer` back; nothing if it is not borrowed. Bytes in it are
   // dropped.

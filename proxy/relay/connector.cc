@@ -10,6 +10,7 @@
 
 #include "proxy/relay/stream_options.h"
 #include "reactor/address.h"
+#include "reactor/socket.h"
 
 namespace weir {
 namespace {
@@ -136,7 +137,7 @@ Connector::Outcome Connector::Ready(const Site& site, Transport* transport) {
   if (!transport->open()) return Outcome::kPending;  // waits for a backlog
   Kernel& kernel = site.reactor->kernel();
   if (transport->ended() || (site.verify && transport->writable())) {
-    const int error = transport->SocketError(kernel);
+    const int error = TakeSocketError(kernel, transport->fd());
     char first;
     if ((error == ECONNRESET || error == EPIPE) &&
         transport->Read(kernel, &first, 1, /*peek=*/true).io ==
@@ -149,13 +150,8 @@ Connector::Outcome Connector::Ready(const Site& site, Transport* transport) {
                                                      : failed;
     }
     // A hang-up without an error is a hint like others: is it connected?
-    sockaddr_storage peer;
-    socklen_t size = sizeof(peer);
-    if (error == 0 &&
-        !kernel
-             .GetPeerName(transport->fd(), reinterpret_cast<sockaddr*>(&peer),
-                          &size)
-             .ok()) {
+    Address peer;
+    if (error == 0 && GetPeerAddress(kernel, transport->fd(), &peer) != 0) {
       transport->SetConnecting();
     }
   }
@@ -181,17 +177,15 @@ Connector::Outcome Connector::Due(const Site& site, Transport* transport) {
 Connector::Outcome Connector::Established(const Site& site,
                                           Transport* transport) {
   // A loopback port that nobody listens on can be given to the very socket that
-  // connects to it, which is then connected to itself.
-  const Address& address = addresses_->addresses[current_];
-  if (site.local_ports.Contains(address.port())) {
-    sockaddr_storage local;
-    socklen_t size = sizeof(local);
-    if (site.reactor->kernel()
-            .GetSockName(transport->fd(), reinterpret_cast<sockaddr*>(&local),
-                         &size)
-            .ok() &&
-        Address::FromSockaddr(reinterpret_cast<sockaddr*>(&local), size) ==
-            address) {
+  // connects to it, which is then connected to itself. (The target itself may
+  // be 0.0.0.0, which means this machine.)
+  const uint16_t port = addresses_->addresses[current_].port();
+  if (site.local_ports.Contains(port)) {
+    Kernel& kernel = site.reactor->kernel();
+    Address local, peer;
+    if (GetLocalAddress(kernel, transport->fd(), &local) == 0 &&
+        local.port() == port &&
+        GetPeerAddress(kernel, transport->fd(), &peer) == 0 && local == peer) {
       return Fail(site, transport, ECONNREFUSED);
     }
   }

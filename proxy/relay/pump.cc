@@ -41,7 +41,7 @@ Pump::Outcome Pump::Run(Kernel& kernel, BufferPool& pool, Transport& source,
 
 Pump::Step Pump::Move(Kernel& kernel, BufferPool& pool, Transport& source,
                       Transport& target, const Counters& counters) {
-  return pool.available() ? Copy(kernel, pool, source, target, counters)
+  return pool.Available() ? Copy(kernel, pool, source, target, counters)
                           : Peek(kernel, pool, source, target, counters);
 }
 

@@ -8,9 +8,6 @@
 namespace weir {
 namespace {
 
-// After the kernel was short of memory.
-constexpr Duration kRetry = std::chrono::milliseconds(10);
-
 // Sessions that are over by then (most, under load) are spared what only long
 // ones need. Far less than the shortest keepalive time that finds anybody dead.
 constexpr Duration kSettled = std::chrono::seconds(1);

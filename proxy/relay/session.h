@@ -111,8 +111,8 @@ class Session final : public Retired,
   // Resets both ends at once, for the process stops: a stream that is cut must
   // not look complete.
   void Cut() { Close(CloseReason::kDrainForced, Farewell::kReset); }
-  // Whether nothing is buffered or waits to be, and no byte came or went since
-  // `since`.
+  // Whether nothing is buffered or waits to be, here or in the kernel, and no
+  // byte came or went since `since`.
   bool IdleSince(MonoTime since) const;
 
   // Lets go of the loop; `done` gets the state when the kernel has let go of
@@ -132,6 +132,9 @@ class Session final : public Retired,
   MonoTime opened_at() const { return opened_at_; }
 
  private:
+  // After the kernel was short of memory.
+  static constexpr Duration kRetry = std::chrono::milliseconds(10);
+
   // What is done to the peers when the session ends.
   enum class Farewell : bool { kFin, kReset };
 

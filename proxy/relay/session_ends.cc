@@ -104,22 +104,27 @@ void Session::EndIdle() {
 
 void Session::Discard() {
   Reactor& reactor = host_->reactor();
-  BufferPool& buffers = host_->buffers();
-  dropped_ |= up_.Discard(reactor.kernel(), buffers, client_, CountersOf(&up_));
-  dropped_ |=
-      down_.Discard(reactor.kernel(), buffers, upstream_, CountersOf(&down_));
+  const std::pair<Pump*, Transport*> sources[] = {{&up_, &client_},
+                                                  {&down_, &upstream_}};
+  for (const auto& [pump, source] : sources) {
+    const bool dropped = pump->Discard(reactor.kernel(), host_->buffers(),
+                                       *source, CountersOf(pump));
+    dropped_ |= dropped;
+    if (pump->end() != Pump::End::kOpen) continue;
+    if (!source->readable()) {
+      source->Arm(&reactor, kRead);
+    } else if (dropped) {
+      reactor.Enqueue(this);
+    } else {
+      retry_at_ = reactor.Now() + kRetry;
+    }
+  }
   if (client_.error() != 0 || upstream_.error() != 0) {
     return Close(reason_, Farewell::kReset);
   }
   if (up_.end() != Pump::End::kOpen && down_.end() != Pump::End::kOpen) {
     // Bytes that came too late were lost: a reset says so.
     return Close(reason_, dropped_ ? Farewell::kReset : Farewell::kFin);
-  }
-  const std::pair<const Pump*, Transport*> sources[] = {{&up_, &client_},
-                                                        {&down_, &upstream_}};
-  for (const auto& [pump, source] : sources) {
-    if (pump->end() != Pump::End::kOpen) continue;
-    source->readable() ? reactor.Enqueue(this) : source->Arm(&reactor, kRead);
   }
 }
 
@@ -146,9 +151,14 @@ void Session::EndNow() {
 }
 
 bool Session::IdleSince(MonoTime since) const {
-  return stage_ == Stage::kRelaying && up_.flushed() && down_.flushed() &&
-         !up_.wants_write(client_) && !down_.wants_write(upstream_) &&
-         progress_at_ <= since;
+  if (stage_ != Stage::kRelaying || !up_.flushed() || !down_.flushed() ||
+      up_.wants_write(client_) || down_.wants_write(upstream_) ||
+      progress_at_ > since) {
+    return false;
+  }
+  // What the kernel took from us is still a transfer while a slow peer reads.
+  Kernel& kernel = host_->reactor().kernel();
+  return client_.SendQueue(kernel) == 0 && upstream_.SendQueue(kernel) == 0;
 }
 
 void Session::Close(CloseReason reason, Farewell farewell) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "glog/logging.h"
+#include "reactor/socket.h"
 
 namespace weir {
 
@@ -27,9 +28,7 @@ int Transport::Register(Reactor* reactor) {
 void Transport::Close(Reactor* reactor, bool reset) {
   if (!open()) return;
   if (reset && kind_ == FdKind::kTcp) {
-    const linger immediate = {1, 0};
-    reactor->kernel().SetSockOpt(fd_.get(), SOL_SOCKET, SO_LINGER, &immediate,
-                                 sizeof(immediate));
+    (void)SetLingerZero(reactor->kernel(), fd_.get());
   }
   readable_ = writable_ = eof_ = ended_ = ended_checked_ = urgent_ = false;
   armed_ = 0;
@@ -47,17 +46,15 @@ void Transport::Detach(Reactor* reactor,
                       });
 }
 
-Transport::IoResult Transport::Failed(int error, bool* direction) {
+Transport::IoResult Transport::Failed(int error) {
   switch (error) {
     case EAGAIN:
-      *direction = false;
       return {Io::kBlocked};
     case ENOBUFS:
     case ENOMEM:
       return {Io::kStarved};
     default:
       set_error(error);
-      *direction = false;
       return {Io::kFailed};
   }
 }
@@ -84,9 +81,8 @@ Transport::IoResult Transport::Read(Kernel& kernel, char* data, size_t size,
     return {Io::kMoved, bytes};
   }
   if (r.error == EAGAIN) urgent_ = false;  // the mark was passed
-  bool readable = readable_;
-  const IoResult result = Failed(r.error, &readable);
-  readable_ = readable;
+  const IoResult result = Failed(r.error);
+  if (result.io != Io::kStarved) readable_ = false;
   return result;
 }
 
@@ -99,9 +95,8 @@ Transport::IoResult Transport::Write(Kernel& kernel, const char* data,
     if (!r.ok()) {
       // Only EAGAIN says that the queue is full, and only then does an
       // edge-triggered poller tell when it is not: a short send tries again.
-      bool writable = writable_;
-      IoResult result = Failed(r.error, &writable);
-      writable_ = writable;
+      IoResult result = Failed(r.error);
+      if (result.io != Io::kStarved) writable_ = false;
       result.bytes = written;
       return result;
     }
@@ -115,17 +110,12 @@ void Transport::ShutdownWrite(Kernel& kernel) {
   if (!r.ok()) set_error(r.error);
 }
 
-int Transport::SocketError(Kernel& kernel) const {
-  int error = 0;
-  socklen_t size = sizeof(error);
-  kernel.GetSockOpt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &size);
-  return error;
-}
-
 void Transport::TakeError(Kernel& kernel) {
   if (!ended_ || ended_checked_) return;
   ended_checked_ = true;
-  if (const int error = SocketError(kernel); error != 0) set_error(error);
+  if (const int error = TakeSocketError(kernel, fd_.get()); error != 0) {
+    set_error(error);
+  }
 }
 
 int64_t Transport::SendQueue(Kernel& kernel) const {

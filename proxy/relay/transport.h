@@ -71,8 +71,6 @@ class Transport final : public EventHandler {
   IoResult Write(Kernel& kernel, const char* data, size_t size);
   // FIN behind what was written. A failure is stored.
   void ShutdownWrite(Kernel& kernel);
-  // SO_ERROR, which reading clears: an errno or 0.
-  int SocketError(Kernel& kernel) const;
   // For `ended` while nothing can be read here: stores the socket's error. Asks
   // once an `ended`.
   void TakeError(Kernel& kernel);
@@ -86,7 +84,7 @@ class Transport final : public EventHandler {
   // A connection in progress was established.
   void SetConnected() { writable_ = true; }
   // A hint was wrong: it is still in progress.
-  void SetConnecting() { readable_ = writable_ = false; }
+  void SetConnecting() { readable_ = writable_ = ended_ = false; }
 
   bool open() const { return fd_.valid(); }
   int fd() const { return fd_.get(); }
@@ -107,7 +105,7 @@ class Transport final : public EventHandler {
 
  private:
   // An errno of recv or send.
-  IoResult Failed(int error, bool* direction);
+  IoResult Failed(int error);
   // A read that returned less than it asked for.
   void Short();
 

@@ -137,6 +137,7 @@ void Worker::OnConnectFailed(const Session& session) {
   const size_t index = session.forward().index;
   const int error = session.connector().error();
   if (error == EMFILE || error == ENFILE) {
+    accept_metrics_.Count(AcceptError::kDescriptors);
     for (const auto& acceptor : acceptors_) acceptor->OnShortage(error);
   }
   const auto refused = forwards_[index].connect_warnings.Allow(reactor().Now());

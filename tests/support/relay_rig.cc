@@ -285,6 +285,16 @@ void RelayRig::AwaitSendQueueBelow(int fd, int bytes) {
   }
 }
 
+void RelayRig::AwaitSendQueueStill(int fd) {
+  constexpr int kStillMs = 250;
+  int queue = SendQueueOf(fd);
+  for (int still = 0; still < kStillMs; ++still) {
+    ::poll(nullptr, 0, 1);
+    const int now = SendQueueOf(fd);
+    if (now != std::exchange(queue, now)) still = 0;
+  }
+}
+
 void RelayRig::ReadUntilSendQueueShrinks(TestPeer* peer, int fd) {
   const auto bound = std::chrono::steady_clock::now() + kBound;
   const int queue = SendQueueOf(fd);

@@ -117,6 +117,9 @@ class RelayRig {
   // `bytes` are left.
   void AwaitSendQueueBelow(int fd, int bytes);
   static int SendQueueOf(int fd);
+  // The same until it stands still: a peer that does not read acknowledges some
+  // of it late (40 ms on Linux), which would pass for progress.
+  static void AwaitSendQueueStill(int fd);
   // `peer` reads, without driving, until what the proxy sent it on `fd` shrinks
   // (its window opens when a whole segment was read).
   void ReadUntilSendQueueShrinks(TestPeer* peer, int fd);

@@ -1,5 +1,8 @@
 #include "proxy/relay/buffer_pool.h"
 
+#include <cstddef>
+#include <new>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,10 +19,18 @@ std::string_view TextOf(const Buffer& buffer) {
   return {buffer.data(), buffer.size()};
 }
 
+Buffer Take(BufferPool& pool, std::span<const char> bytes) {
+  EXPECT_TRUE(pool.Available());
+  return pool.Borrow(bytes);
+}
+
+// What stands in for a machine without memory.
+bool out_of_memory = false;
+
 TEST(BufferPoolTest, ABufferHoldsACopy) {
   BufferPool pool(kSize);
   std::string bytes = "weir";
-  Buffer buffer = pool.Borrow(bytes);
+  Buffer buffer = Take(pool, bytes);
   bytes = "gone";
   EXPECT_TRUE(buffer.borrowed());
   EXPECT_EQ(TextOf(buffer), "weir");
@@ -40,7 +51,7 @@ TEST(BufferPoolTest, WhatOneReadFillsFits) {
   for (size_t i = 0; i < kSize; ++i) {
     pool.scratch()[i] = static_cast<char>(i % 251);
   }
-  Buffer buffer = pool.Borrow(pool.scratch());
+  Buffer buffer = Take(pool, pool.scratch());
   EXPECT_EQ(TextOf(buffer), std::string_view(pool.scratch().data(), kSize));
   pool.Return(&buffer);
 }
@@ -48,14 +59,14 @@ TEST(BufferPoolTest, WhatOneReadFillsFits) {
 TEST(BufferPoolTest, LendsUpToTheCap) {
   BufferPool pool(3 * kSize - 1);
   EXPECT_EQ(pool.lent(), 0u);
-  Buffer first = pool.Borrow(std::string_view("1"));
+  Buffer first = Take(pool, std::string_view("1"));
   EXPECT_EQ(pool.lent(), kSize);
-  EXPECT_TRUE(pool.available());
-  Buffer second = pool.Borrow(std::string_view("2"));
-  EXPECT_FALSE(pool.available());
+  EXPECT_TRUE(pool.Available());
+  Buffer second = Take(pool, std::string_view("2"));
+  EXPECT_FALSE(pool.Available());
   pool.Return(&first);
   EXPECT_EQ(pool.lent(), kSize);
-  EXPECT_TRUE(pool.available());
+  EXPECT_TRUE(pool.Available());
   pool.Return(&first);  // is not borrowed any more
   EXPECT_EQ(pool.lent(), kSize);
   pool.Return(&second);
@@ -63,17 +74,17 @@ TEST(BufferPoolTest, LendsUpToTheCap) {
 }
 
 TEST(BufferPoolTest, ACapBelowOneBufferLendsNone) {
-  EXPECT_FALSE(BufferPool(kSize - 1).available());
-  EXPECT_TRUE(BufferPool(kSize).available());
+  EXPECT_FALSE(BufferPool(kSize - 1).Available());
+  EXPECT_TRUE(BufferPool(kSize).Available());
 }
 
 TEST(BufferPoolTest, WhatIsReturnedIsLentAgain) {
   BufferPool pool(kSize);
-  Buffer buffer = pool.Borrow(std::string_view("first, and longer"));
+  Buffer buffer = Take(pool, std::string_view("first, and longer"));
   const char* const memory = buffer.data();
   buffer.Consume(2);
   pool.Return(&buffer);
-  buffer = pool.Borrow(std::string_view("second"));
+  buffer = Take(pool, std::string_view("second"));
   EXPECT_EQ(buffer.data(), memory);
   EXPECT_EQ(TextOf(buffer), "second");
   pool.Return(&buffer);
@@ -86,10 +97,10 @@ TEST(BufferPoolTest, ManyComeAndGo) {
   for (int round = 0; round < 3; ++round) {
     std::vector<Buffer> buffers;
     for (size_t i = 0; i < kMany; ++i) {
-      ASSERT_TRUE(pool.available());
-      buffers.push_back(pool.Borrow(std::to_string(i)));
+      ASSERT_TRUE(pool.Available());
+      buffers.push_back(Take(pool, std::to_string(i)));
     }
-    EXPECT_FALSE(pool.available());
+    EXPECT_FALSE(pool.Available());
     for (size_t i = 0; i < kMany; ++i) {
       EXPECT_EQ(TextOf(buffers[i]), std::to_string(i));
       pool.Return(&buffers[i]);
@@ -100,7 +111,7 @@ TEST(BufferPoolTest, ManyComeAndGo) {
 
 TEST(BufferPoolTest, AMoveTakesTheBytesAlong) {
   BufferPool pool(kSize);
-  Buffer from = pool.Borrow(std::string_view("weir"));
+  Buffer from = Take(pool, std::string_view("weir"));
   from.Consume(1);
   Buffer to = std::move(from);
   EXPECT_FALSE(from.borrowed());  // NOLINT(bugprone-use-after-move)
@@ -113,18 +124,18 @@ TEST(BufferPoolTest, AMoveTakesTheBytesAlong) {
 TEST(BufferPoolTest, ABufferMayChangeItsPool) {
   BufferPool old_pool(kSize);
   BufferPool new_pool(kSize);
-  Buffer own = new_pool.Borrow(std::string_view("own"));
-  Buffer moving = old_pool.Borrow(std::string_view("moving"));
+  Buffer own = Take(new_pool, std::string_view("own"));
+  Buffer moving = Take(old_pool, std::string_view("moving"));
   old_pool.Disown(moving);
   EXPECT_EQ(old_pool.lent(), 0u);
   new_pool.Adopt(moving);  // beyond the cap
   EXPECT_EQ(new_pool.lent(), 2 * kSize);
-  EXPECT_FALSE(new_pool.available());
+  EXPECT_FALSE(new_pool.Available());
   EXPECT_EQ(TextOf(moving), "moving");
   new_pool.Return(&moving);
-  EXPECT_FALSE(new_pool.available());
+  EXPECT_FALSE(new_pool.Available());
   new_pool.Return(&own);
-  EXPECT_TRUE(new_pool.available());
+  EXPECT_TRUE(new_pool.Available());
 }
 
 TEST(BufferPoolTest, NothingChangesThePoolWithoutABuffer) {
@@ -136,5 +147,23 @@ TEST(BufferPoolTest, NothingChangesThePoolWithoutABuffer) {
   EXPECT_EQ(pool.lent(), 0u);
 }
 
+TEST(BufferPoolTest, WithoutMemoryThereIsNoneAndLaterThereIs) {
+  BufferPool pool(2 * kSize);
+  Buffer first = Take(pool, std::string_view("weir"));
+  out_of_memory = true;
+  EXPECT_FALSE(pool.Available());
+  pool.Return(&first);
+  EXPECT_TRUE(pool.Available()) << "one came back";
+  first = pool.Borrow(std::string_view("again"));
+  EXPECT_FALSE(pool.Available());
+  out_of_memory = false;
+  EXPECT_TRUE(pool.Available());
+  pool.Return(&first);
+}
+
 }  // namespace
 }  // namespace weir
+
+void* operator new[](size_t size, const std::nothrow_t&) noexcept {
+  return weir::out_of_memory ? nullptr : ::operator new[](size);
+}

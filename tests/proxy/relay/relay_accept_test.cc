@@ -121,6 +121,9 @@ TEST_P(RelayCalls, A01_AtTheLimitTheBacklogHolds) {
     rig.ExpectQuiet();
     EXPECT_EQ(rig.Accepted(), 1u);
     EXPECT_EQ(rig.kernel().calls(Call::kAccept), 1u) << "taken and then?";
+    // To look whether it still holds is not to meet it again.
+    rig.Pass(seconds(5), milliseconds(10));
+    EXPECT_EQ(rig.AcceptErrors(AcceptError::kLimit), 1u);
     second.Read();
     EXPECT_EQ(second.end(), TestPeer::kOpen) << "it waits, it is not refused";
     first.client.Close();
@@ -147,6 +150,7 @@ TEST_P(RelayCalls, A04_NoDescriptorForTheUpstream) {
   ASSERT_TRUE(rig.DriveUntil([&] { return rig.Accepted() > 0; }));
   EXPECT_EQ(rig.Accepted(), 1u) << "accepted although there is a shortage";
   EXPECT_EQ(rig.Closed(CloseReason::kResources), 1u);
+  EXPECT_EQ(rig.AcceptErrors(AcceptError::kDescriptors), 1u);
   EXPECT_EQ(rig.ReadEnd(&first), ECONNRESET);
   TestPeer upstream = rig.Take();
   TestPeer another = rig.Take();

@@ -227,6 +227,7 @@ TEST_P(RelayCalls, K08_RefusedIsSeenWithinOneTurn) {
     TestPeer client = rig.Dial();
     ASSERT_TRUE(rig.DriveUntil([&] { return rig.Closed() == 1; }));
     rig.Rounds(1);  // io_uring closes when the poll that it removed was reaped
+    rig.AwaitEvent(client.fd(), 0);
     client.Read();
     EXPECT_EQ(client.end(), ECONNRESET);
     EXPECT_EQ(rig.Closed(CloseReason::kConnectRefused), 1u);
@@ -281,6 +282,24 @@ TEST_P(RelayCalls, K11_SelfConnectIsARefusal) {
     EXPECT_EQ(rig.ReadEnd(&client), ECONNRESET);
     EXPECT_EQ(rig.Closed(CloseReason::kConnectRefused), 1u);
     EXPECT_EQ(rig.Connects(ConnectResult::kRefused), 1u);
+  }
+}
+
+// 0.0.0.0 means this machine, so the socket's own name is another one.
+TEST_P(RelayCalls, K11_SelfConnectThroughTheUnspecifiedAddress) {
+  for (const Wire& wire : kTcpWires) {
+    SCOPED_TRACE(WireName(wire));
+    RelayRig& rig = Make({.wire = wire, .local_ports = {1, 65535}});
+    rig.StopUpstream();
+    const Address target = rig.upstream_address();
+    rig.Resolve({Address::Any(target.family(), target.port())});
+    rig.kernel().SetHook([&](Call call, int fd) {
+      if (call != Call::kConnect) return;
+      EXPECT_EQ(::bind(fd, target.data(), target.size()), 0);
+    });
+    TestPeer client = rig.Dial();
+    EXPECT_EQ(rig.ReadEnd(&client), ECONNRESET);
+    EXPECT_EQ(rig.Closed(CloseReason::kConnectRefused), 1u);
   }
 }
 

@@ -109,6 +109,7 @@ TEST_P(RelayCalls, C05_LooksBackOff) {
   link.upstream.Reset();
   ASSERT_TRUE(
       rig.DriveUntil([&] { return rig.Active(Stage::kAborting) == 1; }));
+  RelayRig::AwaitSendQueueStill(client);
   rig.Pass(std::chrono::seconds(1), std::chrono::milliseconds(1));
   const uint64_t looks = rig.kernel().calls(Call::kSendQueue, client);
   rig.Pass(std::chrono::seconds(10), std::chrono::milliseconds(16));
@@ -121,6 +122,7 @@ TEST_P(RelayCalls, C05_LooksBackOff) {
 TEST_P(RelayCalls, C05_GivenUpWithoutProgress) {
   RelayRig& rig = Make();
   Link link = rig.Open(/*receive_buffer=*/32768);
+  const int client = rig.kernel().last_accepted();
   ASSERT_TRUE(rig.SendAll(&link.upstream, Pattern(kMuch)));
   ASSERT_TRUE(
       rig.DriveUntil([&] { return link.upstream.unacknowledged() == 0; }));
@@ -130,8 +132,10 @@ TEST_P(RelayCalls, C05_GivenUpWithoutProgress) {
   for (int i = 0; i < 5; ++i) {
     rig.Pass(std::chrono::seconds(50), std::chrono::milliseconds(500));
     ASSERT_EQ(rig.Sessions(), 1u) << "after " << i << " reads";
-    rig.ReadUntilSendQueueShrinks(&link.client, rig.kernel().last_accepted());
+    rig.ReadUntilSendQueueShrinks(&link.client, client);
   }
+  RelayRig::AwaitSendQueueStill(client);
+  rig.Rounds(2);
   rig.Pass(std::chrono::seconds(61), std::chrono::milliseconds(500));
   EXPECT_EQ(rig.Sessions(), 0u);
   EXPECT_EQ(rig.ReadEnd(&link.client), ECONNRESET);
@@ -207,6 +211,7 @@ TEST_P(RelayCalls, C06_ResetIsPassedOnWithinOneTurn) {
       EXPECT_EQ(rig.Closed(), 1u);
       // io_uring closes when the poll that it removed was reaped.
       rig.Rounds(1);
+      rig.AwaitEvent(to.fd(), 0);
       to.Read();
       EXPECT_EQ(to.end(), ECONNRESET);
       EXPECT_EQ(rig.Closed(from_client ? CloseReason::kClientReset

@@ -208,10 +208,12 @@ TEST_P(RelayCalls, C16_ARoundTripIsSixCalls) {
     link.client.Send("ping");
     rig.AwaitEvent(rig.kernel().last_accepted(), POLLIN);
     rig.Rounds(1);
+    rig.AwaitEvent(link.upstream.fd(), POLLIN);
     link.upstream.Read();
     link.upstream.Send("pong");
     rig.AwaitEvent(rig.kernel().last_socket(), POLLIN);
     rig.Rounds(1);
+    rig.AwaitEvent(link.client.fd(), POLLIN);
     link.client.Read();
   };
   trip();

@@ -179,7 +179,6 @@ TEST_P(ResolverTest, ASilentServerCostsNoMoreThanTheTimeout) {
   const Result result = Resolve("db.test.");
   EXPECT_TRUE(absl::IsDeadlineExceeded(result.status())) << result.status();
   EXPECT_GE(Clock::Real().Now() - begin, milliseconds(150));
-  EXPECT_GE(server_->udp_questions, 3);  // A, AAAA, and again
   // Nothing goes on behind it. (What was sent before may still lie in the
   // server's socket.)
   int questions = -1;
@@ -187,6 +186,7 @@ TEST_P(ResolverTest, ASilentServerCostsNoMoreThanTheTimeout) {
     questions = server_->udp_questions;
     reactor_->RunOnce(Duration::zero());
   }
+  EXPECT_GE(questions, 3);  // A, AAAA, and again
   reactor_->RunOnce(milliseconds(100));
   EXPECT_EQ(server_->udp_questions, questions);
   // The channel still works.

@@ -51,7 +51,8 @@ class EpollPoller final : public Poller {
   int Control(int operation, int fd, const Entry& entry);
   // Control(EPOLL_CTL_MOD); a failure becomes an event.
   void Modify(int fd, const Entry& entry);
-  // epoll_pwait2, or epoll_wait on kernels before 5.11; retries nothing.
+  // epoll_pwait2, or epoll_wait where that is lacking (before 5.11) or
+  // forbidden; retries nothing.
   int Call(Duration timeout, epoll_event* ready, int size);
   void Report(const epoll_event& event, std::vector<PollEvent>* events);
 

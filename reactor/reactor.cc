@@ -119,7 +119,9 @@ void Reactor::Retire(std::unique_ptr<Retired> object) {
 }
 
 Duration Reactor::WaitTime(MonoTime now, Duration max_wait) {
-  if (!queued_.empty() || tasks_ > 0) return Duration::zero();
+  if (!running_.empty() || !queued_.empty() || tasks_ > 0) {
+    return Duration::zero();
+  }
   const MonoTime due = timers_.NextDue();
   Duration wait = max_wait;
   if (due != kNever) wait = std::clamp(due - now, Duration::zero(), max_wait);
@@ -154,7 +156,9 @@ void Reactor::Dispatch(const PollEvent& event) {
 }
 
 void Reactor::RunQueued() {
-  while (Runnable* runnable = running_.Front()) {
+  for (size_t i = 0; i < kRunnablesPerRound; ++i) {
+    Runnable* const runnable = running_.Front();
+    if (runnable == nullptr) break;
     runnable->Unlink();
     runnable->Run();
   }

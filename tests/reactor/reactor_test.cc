@@ -2,12 +2,11 @@
 
 #include <sys/eventfd.h>
 
-#include <atomic>
 #include <chrono>
-#include <functional>
+#include <cstddef>
+#include <deque>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -15,62 +14,13 @@
 #include "reactor/clock.h"
 #include "reactor/fd.h"
 #include "reactor/poller.h"
-#include "reactor/timer_wheel.h"
-#include "tests/support/manual_clock.h"
+#include "tests/reactor/poller_test_util.h"
+#include "tests/reactor/reactor_test_util.h"
 
 namespace weir {
 namespace {
 
 using std::chrono::milliseconds;
-using Log = std::vector<std::string>;
-
-struct Event final : EventHandler {
-  explicit Event(std::function<void()> f) : act(std::move(f)) {}
-  void OnReady(Ready) noexcept override { act(); }
-  std::function<void()> act;
-};
-
-struct Turn final : Runnable {
-  explicit Turn(std::function<void()> f) : act(std::move(f)) {}
-  void Run() noexcept override { act(); }
-  std::function<void()> act;
-};
-
-struct Alarm final : Timer {
-  explicit Alarm(std::function<void()> f) : act(std::move(f)) {}
-  void OnTimer() noexcept override { act(); }
-  std::function<void()> act;
-};
-
-struct Freed final : Retired {
-  explicit Freed(Log* l) : log(l) {}
-  ~Freed() override { log->push_back("free"); }
-  Log* log;
-};
-
-// Readable from the start, for ever.
-UniqueFd ReadyFd() { return UniqueFd(::eventfd(1, EFD_CLOEXEC)); }
-
-class ReactorTest : public testing::TestWithParam<PollerKind> {
- protected:
-  void SetUp() override {
-    auto poller = MakePoller(GetParam());
-    ASSERT_TRUE(poller.ok()) << poller.status();
-    reactor_ = std::make_unique<Reactor>(
-        Reactor::Options{.clock = &clock_, .poller = *std::move(poller)});
-  }
-
-  Reactor::Registration Watch(int fd, EventHandler* handler) {
-    const auto registration = reactor_->Register(fd, FdKind::kLevel, handler);
-    EXPECT_EQ(registration.error, 0);
-    reactor_->Arm(registration.handle, kRead);
-    return registration;
-  }
-
-  ManualClock clock_;
-  std::unique_ptr<Reactor> reactor_;
-  Log log_;
-};
 
 TEST_P(ReactorTest, TheOrderOfARound) {
   UniqueFd fd = ReadyFd();
@@ -120,6 +70,45 @@ TEST_P(ReactorTest, TasksOfARoundAreBounded) {
   EXPECT_EQ(ran, Reactor::kTasksPerRound + 10);
 }
 
+TEST_P(ReactorTest, RunnablesOfARoundAreBounded) {
+  constexpr size_t kCount = Reactor::kRunnablesPerRound + 10;
+  size_t ran = 0;
+  std::deque<Turn> turns;
+  for (size_t i = 0; i < kCount; ++i) {
+    reactor_->Enqueue(&turns.emplace_back([&] { ++ran; }));
+  }
+  reactor_->RunOnce(Duration::zero());
+  EXPECT_EQ(ran, Reactor::kRunnablesPerRound);
+  reactor_->RunOnce();  // does not wait: some are left
+  EXPECT_EQ(ran, kCount);
+}
+
+TEST_P(ReactorTest, LeftRunnablesKeepTheirOrderBehindALook) {
+  constexpr int kRound = static_cast<int>(Reactor::kRunnablesPerRound);
+  constexpr int kLook = -1;
+  std::vector<int> order;
+  const UniqueFd fd = ReadyFd();
+  Event event([&] { order.push_back(kLook); });
+  const auto watch = Watch(fd.get(), &event);
+  std::deque<Turn> turns;
+  for (int i = 0; i < kRound + 2; ++i) {
+    Turn& turn = turns.emplace_back([] {});
+    turn.act = [&, i] {
+      order.push_back(i);
+      if (i == 0) reactor_->Enqueue(&turn);  // behind all of the others
+    };
+    reactor_->Enqueue(&turn);
+  }
+  reactor_->RunOnce(Duration::zero());
+  reactor_->RunOnce(Duration::zero());
+
+  std::vector<int> expected = {kLook};
+  for (int i = 0; i < kRound; ++i) expected.push_back(i);
+  expected.insert(expected.end(), {kLook, kRound, kRound + 1, 0});
+  EXPECT_EQ(order, expected);
+  reactor_->Unregister(watch.handle, nullptr);
+}
+
 // Two events of one batch: the first handler closes the second's descriptor,
 // and number and slot are taken again at once.
 TEST_P(ReactorTest, AnEventOfAClosedDescriptorIsDropped) {
@@ -136,7 +125,6 @@ TEST_P(ReactorTest, AnEventOfAClosedDescriptorIsDropped) {
     reactor_->Unregister(watches[other].handle, nullptr);
     fds[other].Reset();
     fds[other] = UniqueFd(::eventfd(0, EFD_CLOEXEC));  // never readable
-    if (GetParam() == PollerKind::kIoUring) return;    // still on its way out
     watches[other] = Watch(fds[other].get(), &stranger);
   };
   first.act = [&] { swap(0); };
@@ -161,22 +149,80 @@ TEST_P(ReactorTest, TimeIsConstantInARound) {
   EXPECT_EQ(seen[0], seen[1]);
 }
 
-TEST_P(ReactorTest, StopAndPostFromAnotherThread) {
-  std::thread loop([&] { reactor_->Run(); });
-  std::atomic<int> ran{0};
-  for (int i = 0; i < 100; ++i) {
-    reactor_->Post([&] { ++ran; });
+TEST_P(ReactorTest, CloseWhileArmedShowsThePeerTheFin) {
+  Pair pair = TcpPair();
+  Event event([] {});
+  const auto watch = reactor_->Register(pair.near.get(), FdKind::kTcp, &event);
+  ASSERT_EQ(watch.error, 0);
+  reactor_->Arm(watch.handle, kRead | kHangup);
+  reactor_->RunOnce(Duration::zero());  // a poll is in the kernel now
+  reactor_->Close(watch.handle, std::move(pair.near));
+  reactor_->RunOnce(Duration::zero());
+  EXPECT_EQ(AwaitEnd(pair.far.get()), 0);
+}
+
+TEST_P(ReactorTest, UnregisteredWhileArmedMayRegisterAgain) {
+  const Pair pair = TcpPair();
+  Event old([] {});
+  const auto watch = reactor_->Register(pair.near.get(), FdKind::kTcp, &old);
+  ASSERT_EQ(watch.error, 0);
+  reactor_->Arm(watch.handle, kRead | kHangup);
+  reactor_->RunOnce(Duration::zero());
+  old.act = [] { ADD_FAILURE() << "its registration is over"; };
+  bool done = false;
+  reactor_->Unregister(watch.handle, [&] { done = true; });
+  if (GetParam() != PollerKind::kIoUring) {
+    EXPECT_TRUE(done) << "not at once";
   }
-  // The last task stops it: an endless wait was woken each time.
-  reactor_->Post([&] { reactor_->Stop(); });
-  loop.join();
-  EXPECT_EQ(ran, 100);
+  SendBytes(pair.far, 1);
+  reactor_->RunOnce(Duration::zero());
+  ASSERT_TRUE(done);
+
+  bool came = false;
+  Event event([&] { came = came || Receive(pair.near) == 1; });
+  const auto again = reactor_->Register(pair.near.get(), FdKind::kTcp, &event);
+  ASSERT_EQ(again.error, 0);
+  reactor_->Arm(again.handle, kRead);
+  reactor_->RunOnce(kBound);
+  EXPECT_TRUE(came);
+  reactor_->Unregister(again.handle, nullptr);
+}
+
+TEST_P(ReactorTest, ADestroyedRunnableIsNotRun) {
+  auto queued = std::make_unique<Turn>([&] { log_.push_back("queued"); });
+  reactor_->Enqueue(queued.get());
+  queued.reset();
+  // The turn of the second would come in the same round.
+  auto second = std::make_unique<Turn>([&] { log_.push_back("second"); });
+  Turn first([&] { second.reset(); });
+  Turn third([&] { log_.push_back("third"); });
+  reactor_->Enqueue(&first);
+  reactor_->Enqueue(second.get());
+  reactor_->Enqueue(&third);
+  reactor_->RunOnce(Duration::zero());
+  reactor_->RunOnce(Duration::zero());
+  EXPECT_EQ(log_, Log{"third"});
+}
+
+TEST_P(ReactorTest, WhatADestructorRetiresIsFreedLater) {
+  struct Outer final : Retired {
+    Outer(Reactor* r, Log* l) : reactor(r), log(l) {}
+    ~Outer() override {
+      reactor->Retire(std::make_unique<Freed>(log));
+      log->push_back("outer");
+    }
+    Reactor* reactor;
+    Log* log;
+  };
+  reactor_->Retire(std::make_unique<Outer>(reactor_.get(), &log_));
+  reactor_->RunOnce(Duration::zero());
+  EXPECT_EQ(log_, Log{"outer"});
+  reactor_->RunOnce(Duration::zero());
+  EXPECT_EQ(log_, (Log{"outer", "free"}));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ReactorTest, testing::ValuesIn(kAllPollers),
-                         [](const auto& param) {
-                           return std::string(PollerName(param.param));
-                         });
+                         TestName);
 
 }  // namespace
 }  // namespace weir

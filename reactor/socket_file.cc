@@ -29,6 +29,10 @@ std::string CannotListen(const Address& address) {
   return absl::StrCat("cannot listen on ", address.ToString());
 }
 
+bool IsSameFile(const struct stat& a, const struct stat& b) {
+  return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 // A name in the directory of the path, for the time until the rename.
 class TemporaryName {
  public:
@@ -58,23 +62,54 @@ class TemporaryName {
     return EADDRINUSE;
   }
 
-  // Renames the file to `path`, over what is there only if `replace`. Returns
-  // an errno: EEXIST.
-  int RenameTo(const std::string& path, bool replace) {
-    int result = renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, path.c_str(),
-                           replace ? 0 : RENAME_NOREPLACE);
-    // Some file systems lack the flag.
-    if (result < 0 && errno == EINVAL && !replace) {
-      result = rename(path_.c_str(), path.c_str());
+  // Gives the file the name `path`, which nothing has. Returns an errno:
+  // EADDRINUSE when something has it.
+  int RenameTo(const std::string& path) {
+    if (Rename(path, RENAME_NOREPLACE) != 0) {
+      if (errno == EEXIST) return EADDRINUSE;
+      if (!LacksFlag(errno) || Rename(path, 0) != 0) return errno;
     }
-    if (result < 0) return errno;
     bound_ = false;
     return 0;
+  }
+
+  // Gives the file the name `path`, which the socket `stale` has, and removes
+  // that. Returns an errno: EADDRINUSE when something else has the name now.
+  int Replace(const std::string& path, const struct stat& stale) {
+    if (Rename(path, RENAME_EXCHANGE) != 0) {
+      if (errno == ENOENT) return RenameTo(path);  // it is gone
+      if (!LacksFlag(errno) || Rename(path, 0) != 0) return errno;
+      bound_ = false;
+      return 0;
+    }
+    struct stat replaced;
+    if (lstat(path_.c_str(), &replaced) != 0 || IsSameFile(replaced, stale)) {
+      return 0;  // the destructor removes it
+    }
+    // A process that started at the same time found the same stale socket and
+    // was faster: its live one goes back. (A third one that does the same in
+    // this very instant could still win over it.)
+    if (Rename(path, RENAME_EXCHANGE) != 0) {
+      bound_ = false;  // not ours to remove
+      Rename(path, 0);
+    }
+    return EADDRINUSE;
   }
 
   const std::string& path() const { return path_; }
 
  private:
+  // Some file systems and old kernels know no flags.
+  static bool LacksFlag(int error) {
+    return error == EINVAL || error == ENOSYS;
+  }
+
+  // Sets errno.
+  int Rename(const std::string& path, unsigned flags) const {
+    if (flags == 0) return rename(path_.c_str(), path.c_str());
+    return renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, path.c_str(), flags);
+  }
+
   int BindTo(Kernel& kernel, int fd, const std::string& name) const {
     absl::StatusOr<Address> address = Address::UnixPath(path_);
     UniqueFd directory;
@@ -177,9 +212,7 @@ absl::StatusOr<SocketFile> SocketFile::Listen(Kernel& kernel, int fd,
   if (lstat(temporary.path().c_str(), &file) != 0) {
     return ErrnoStatus(errno, what);
   }
-  error = temporary.RenameTo(path, stale);
-  // Somebody was faster.
-  if (error == EEXIST) return ErrnoStatus(EADDRINUSE, what);
+  error = stale ? temporary.Replace(path, before) : temporary.RenameTo(path);
   if (error != 0) return ErrnoStatus(error, what);
   return SocketFile(path, file);
 }

@@ -1,5 +1,8 @@
 // The waits and wake-ups that reactor/poller.h promises, on each poller.
 
+#include <pthread.h>
+#include <signal.h>
+
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -131,6 +134,29 @@ TEST_P(PollerWait, WhatWasWrittenBeforeAWakeIsSeen) {
       other.join();
     }
   });
+}
+
+TEST_P(PollerWait, ASignalEndsAWait) {
+  struct sigaction nothing = {};
+  nothing.sa_handler = [](int) {};
+  nothing.sa_flags = 0;  // no SA_RESTART
+  struct sigaction before = {};
+  ASSERT_EQ(sigaction(SIGUSR2, &nothing, &before), 0);
+  std::atomic<bool> returned{false};
+  std::vector<PollEvent> events;
+  std::thread loop([&] {
+    poller_->Wait(kForever, &events);
+    returned = true;
+  });
+  // One that comes before the wait is lost, so they come again; not so often
+  // that the thread does nothing else.
+  while (!returned) {
+    EXPECT_EQ(pthread_kill(loop.native_handle(), SIGUSR2), 0);
+    for (int i = 0; i < 1000 && !returned; ++i) std::this_thread::yield();
+  }
+  loop.join();
+  EXPECT_TRUE(events.empty());
+  EXPECT_EQ(sigaction(SIGUSR2, &before, nullptr), 0);
 }
 
 TEST_P(PollerWait, BuiltOnAnotherThread) {

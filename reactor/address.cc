@@ -178,13 +178,6 @@ bool Address::IsAny() const {
   return family() == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&ip_.v6.sin6_addr);
 }
 
-bool Address::IsLoopback() const {
-  if (family() == AF_INET) {
-    return ntohl(ip_.v4.sin_addr.s_addr) >> IN_CLASSA_NSHIFT == IN_LOOPBACKNET;
-  }
-  return family() == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&ip_.v6.sin6_addr);
-}
-
 std::string_view Address::unix_name() const {
   if (unix_ == nullptr) return {};
   std::string_view name(unix_->sun_path, size_ - kNameOffset);

@@ -56,9 +56,8 @@ class Address {
   // Nothing for what has no port.
   Address WithPort(uint16_t port) const;
 
-  // 0.0.0.0 or ::. 127.0.0.0/8 or ::1.
+  // 0.0.0.0 or ::.
   bool IsAny() const;
-  bool IsLoopback() const;
 
   // Empty unless this is a unix socket with a path, or with an abstract name
   // (then without the '@').

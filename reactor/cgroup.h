@@ -29,8 +29,6 @@ class Cgroup {
   // mounted.
   Path Version1(std::string_view controller) const;
 
-  const std::string& root() const { return root_; }
-
  private:
   struct Mount {
     bool version2 = false;

@@ -22,8 +22,7 @@ struct SysResult {
 
 // Thread-safe. Each method is the call of the same name (man 2), except that
 // EINTR of a non-blocking call is retried inside and that errno is returned
-// beside the value. Descriptors are the caller's; Close() is the only owner of
-// none.
+// beside the value. Descriptors are the caller's.
 class Kernel {
  public:
   virtual ~Kernel() = default;

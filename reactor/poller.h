@@ -4,6 +4,7 @@
 #ifndef REACTOR_POLLER_H_
 #define REACTOR_POLLER_H_
 
+#include <climits>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -88,9 +89,8 @@ class Poller {
   // "epoll", "poll", "select" or "io_uring".
   virtual std::string_view name() const = 0;
 
-  // The first descriptor number that cannot be added (select: FD_SETSIZE), or
-  // INT_MAX.
-  virtual int fd_limit() const = 0;
+  // The first descriptor number that cannot be added (select: FD_SETSIZE).
+  virtual int fd_limit() const { return INT_MAX; }
 
   // Makes `fd` known under `token`, with nothing armed. Returns 0 or an errno
   // (EMFILE: at or beyond fd_limit(); ENOSPC, ENOMEM: the kernel's). `fd` must
@@ -101,8 +101,8 @@ class Poller {
   // readiness that holds already is reported by the next Wait(), unless an
   // event since Add() told of it and no read (write) has met EAGAIN since:
   // epoll tells an edge once, and whoever left bytes behind remembers them.
-  // `fd` must be known. An errno of the kernel (ENOMEM) is reported as kEnded
-  // by the next Wait().
+  // `fd` must be known. An errno of the kernel (ENOMEM, on io_uring alone) is
+  // reported as kEnded by the next Wait().
   virtual void Arm(int fd, Interest interest) = 0;
 
   // Ends the registration; required before every close. Returns true when that

@@ -4,7 +4,6 @@
 #include <sched.h>
 
 #include <cstddef>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -18,30 +17,12 @@
 #include "glog/logging.h"
 #include "reactor/clock.h"
 #include "reactor/errno_status.h"
-#include "reactor/mailbox.h"
 #include "reactor/reactor.h"
 
 namespace weir {
 namespace {
 
 constexpr size_t kThreadNameBytes = 15;
-
-// Shared by the tasks of one PostToAll(); the last to go, run or not, posts.
-class Finisher {
- public:
-  Finisher(std::function<void(size_t)> task, Reactor& reactor, Task done)
-      : task_(std::move(task)), reactor_(reactor), done_(std::move(done)) {}
-  Finisher(const Finisher&) = delete;
-  Finisher& operator=(const Finisher&) = delete;
-  ~Finisher() { reactor_.Post(std::move(done_)); }
-
-  void Run(size_t i) const { task_(i); }
-
- private:
-  const std::function<void(size_t)> task_;
-  Reactor& reactor_;
-  Task done_;
-};
 
 // Returns an errno.
 int Pin(std::thread& thread, int cpu) {
@@ -124,15 +105,6 @@ bool ReactorPool::JoinWithin(Duration limit) {
   }
   Join();
   return true;
-}
-
-void ReactorPool::PostToAll(std::function<void(size_t)> task, Reactor& finisher,
-                            Task done) {
-  const auto shared =
-      std::make_shared<Finisher>(std::move(task), finisher, std::move(done));
-  for (size_t i = 0; i < reactors_.size(); ++i) {
-    reactors_[i]->Post([shared, i] { shared->Run(i); });
-  }
 }
 
 }  // namespace weir

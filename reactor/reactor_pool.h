@@ -5,7 +5,6 @@
 
 #include <condition_variable>
 #include <cstddef>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -15,14 +14,13 @@
 
 #include "absl/status/status.h"
 #include "reactor/clock.h"
-#include "reactor/mailbox.h"
 #include "reactor/reactor.h"
 
 namespace weir {
 
 // Owns reactors and, between Start() and Join(), a thread for each. Its methods
-// belong to one thread, the one that built it; size(), reactor(), Stop() and
-// PostToAll() to any thread while the pool lives.
+// belong to one thread, the one that built it; size(), reactor() and Stop() to
+// any thread while the pool lives.
 class ReactorPool {
  public:
   struct Options {
@@ -57,12 +55,6 @@ class ReactorPool {
 
   size_t size() const { return reactors_.size(); }
   Reactor& reactor(size_t i) const { return *reactors_[i]; }
-
-  // Runs task(i) on each reactor i, and when all have run, `done` on
-  // `finisher`, which is not one of the pool's and outlives it. A task that
-  // never runs because its reactor is destroyed counts as one that has.
-  void PostToAll(std::function<void(size_t)> task, Reactor& finisher,
-                 Task done);
 
  private:
   // What each thread does.

@@ -73,8 +73,6 @@ absl::StatusOr<std::unique_ptr<Poller>> EpollPoller::Create() {
 
 EpollPoller::EpollPoller(UniqueFd epoll) : epoll_(std::move(epoll)) {}
 
-int EpollPoller::fd_limit() const { return INT_MAX; }
-
 int EpollPoller::Control(int operation, int fd, const Entry& entry) {
   epoll_event event = {};
   event.events = EventsOf(entry.kind, entry.armed);
@@ -83,7 +81,9 @@ int EpollPoller::Control(int operation, int fd, const Entry& entry) {
 }
 
 void EpollPoller::Modify(int fd, const Entry& entry) {
-  if (Control(EPOLL_CTL_MOD, fd, entry) != 0) failed_.push_back(entry.token);
+  // Allocates nothing, so it fails only where `fd` is not what was added.
+  const int error = Control(EPOLL_CTL_MOD, fd, entry);
+  CHECK_EQ(error, 0) << "descriptor " << fd << " was closed before Forget()";
 }
 
 EpollPoller::Entry& EpollPoller::Known(int fd) {
@@ -135,7 +135,6 @@ bool EpollPoller::Forget(int fd, Forgetting how) {
     const int error = Control(EPOLL_CTL_DEL, fd, entry);
     CHECK_EQ(error, 0) << "descriptor " << fd << " was closed before Forget()";
   }
-  if (!failed_.empty()) std::erase(failed_, entry.token);
   entry = Entry();
   return true;
 }
@@ -170,22 +169,15 @@ void EpollPoller::Report(const epoll_event& event,
       entry.armed = 0;
       Modify(static_cast<int>(fd), entry);
     }
-  } else if (entry.kind != FdKind::kTcp && entry.armed == 0) {
+  } else if (IsLevel(entry.kind) && entry.armed == 0) {
     return;
   }
   events->push_back({entry.token, ready});
 }
 
 void EpollPoller::Wait(Duration timeout, std::vector<PollEvent>* events) {
-  const size_t failed = std::min<size_t>(failed_.size(), kMaxEvents - 1);
-  for (size_t i = 0; i < failed; ++i) events->push_back({failed_[i], kEnded});
-  if (failed > 0) {
-    failed_.erase(failed_.begin(),
-                  failed_.begin() + static_cast<std::ptrdiff_t>(failed));
-    timeout = Duration::zero();
-  }
   epoll_event ready[kMaxEvents];
-  const int count = Call(timeout, ready, kMaxEvents - static_cast<int>(failed));
+  const int count = Call(timeout, ready, kMaxEvents);
   PCHECK(count >= 0 || errno == EINTR) << "epoll_wait";
   for (int i = 0; i < count; ++i) Report(ready[i], events);
 }

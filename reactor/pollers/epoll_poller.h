@@ -24,7 +24,6 @@ class EpollPoller final : public Poller {
   static absl::StatusOr<std::unique_ptr<Poller>> Create();
 
   std::string_view name() const override { return "epoll"; }
-  int fd_limit() const override;
   int Add(int fd, uint64_t token, FdKind kind) override;
   void Arm(int fd, Interest interest) override;
   bool Forget(int fd, Forgetting how) override;
@@ -49,7 +48,7 @@ class EpollPoller final : public Poller {
   Entry& Known(int fd);
   // epoll_ctl(2) for a known descriptor. Returns 0 or an errno.
   int Control(int operation, int fd, const Entry& entry);
-  // Control(EPOLL_CTL_MOD); a failure becomes an event.
+  // Control(EPOLL_CTL_MOD), which must work.
   void Modify(int fd, const Entry& entry);
   // epoll_pwait2, or epoll_wait where that is lacking (before 5.11) or
   // forbidden; retries nothing.
@@ -62,8 +61,6 @@ class EpollPoller final : public Poller {
   // Loop thread only.
   std::vector<Entry> entries_;  // by descriptor number
   uint32_t generation_ = 0;
-  // Tokens whose Arm() failed, for the next Wait().
-  std::vector<uint64_t> failed_;
   bool has_pwait2_ = true;
 };
 

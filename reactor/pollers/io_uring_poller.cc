@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <poll.h>
 
-#include <climits>
 #include <system_error>
 #include <utility>
 
@@ -96,7 +95,7 @@ absl::Status IoUringPoller::SetUp() {
   if (result < 0) return Unavailable("io_uring_setup", -result);
   is_set_up_ = true;
   if ((params.features & kFeatures) != kFeatures) {
-    return absl::UnavailableError("the kernel is older than 5.19");
+    return absl::UnavailableError("the kernel is older than 5.17");
   }
   // A filter may let the set-up pass and forbid the rest; that must be known
   // now, not in the loop. Both calls do nothing: the first finds nothing to
@@ -113,8 +112,6 @@ absl::Status IoUringPoller::SetUp() {
 IoUringPoller::~IoUringPoller() {
   if (is_set_up_) io_uring_queue_exit(&ring_);
 }
-
-int IoUringPoller::fd_limit() const { return INT_MAX; }
 
 IoUringPoller::Entry& IoUringPoller::Known(int fd) {
   CHECK(fd >= 0 && static_cast<size_t>(fd) < entries_.size());
@@ -145,10 +142,7 @@ int IoUringPoller::Add(int fd, uint64_t token, FdKind kind) {
 
 void IoUringPoller::Arm(int fd, Interest interest) {
   Entry& entry = Known(fd);
-  const bool level =
-      entry.kind == FdKind::kLevel || entry.kind == FdKind::kSharedListener;
-  const Interest armed =
-      level ? interest : static_cast<Interest>(entry.armed | interest);
+  const Interest armed = ArmedWith(entry.kind, entry.armed, interest);
   if (armed == entry.armed) return;
   entry.armed = armed;
   MarkDirty(fd, &entry);
@@ -298,7 +292,7 @@ void IoUringPoller::Complete(const io_uring_cqe& cqe,
   }
   if (ready != 0 && (entry.armed & direction) != 0) {
     events->push_back({entry.token, ready});
-    if (entry.kind == FdKind::kTcp || entry.kind == FdKind::kUnix) {
+    if (!IsLevel(entry.kind)) {
       entry.armed &= others;
     } else if (!last) {
       entry.spent |= direction;

@@ -31,7 +31,6 @@ class IoUringPoller final : public Poller {
   ~IoUringPoller() override;
 
   std::string_view name() const override { return "io_uring"; }
-  int fd_limit() const override;
   int Add(int fd, uint64_t token, FdKind kind) override;
   void Arm(int fd, Interest interest) override;
   bool Forget(int fd, Forgetting how) override;

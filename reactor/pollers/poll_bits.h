@@ -1,4 +1,4 @@
-// Internal. The bits of poll(2), which epoll and io_uring share, and timeouts.
+// Internal. What pollers share: the bits of poll(2), what is armed, timeouts.
 
 #ifndef REACTOR_POLLERS_POLL_BITS_H_
 #define REACTOR_POLLERS_POLL_BITS_H_
@@ -39,6 +39,16 @@ inline Interest FiredBy(Ready ready) {
   if ((ready & kWritable) != 0) fired |= kWrite;
   if ((ready & kEnded) != 0) fired |= kRead | kWrite | kHangup;
   return static_cast<Interest>(fired);
+}
+
+// Level-triggered: Arm() replaces what is armed, and events leave it armed.
+inline bool IsLevel(FdKind kind) {
+  return kind == FdKind::kLevel || kind == FdKind::kSharedListener;
+}
+
+// What is armed once Arm(interest) came to `armed`.
+inline Interest ArmedWith(FdKind kind, Interest armed, Interest interest) {
+  return IsLevel(kind) ? interest : static_cast<Interest>(armed | interest);
 }
 
 // A timeout for the calls that take a timespec; null means for ever.

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 
-#include <climits>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -23,7 +22,12 @@ PollPoller::PollPoller()
     : fds_{{wake_.fd(), POLLIN, 0}},
       entries_{{0, wake_.fd(), FdKind::kLevel, kRead}} {}
 
-int PollPoller::fd_limit() const { return INT_MAX; }
+size_t PollPoller::Known(int fd) const {
+  CHECK(fd >= 0 && static_cast<size_t>(fd) < index_.size());
+  const size_t index = index_[static_cast<size_t>(fd)];
+  CHECK_NE(index, 0u) << "descriptor " << fd << " is not known";
+  return index;
+}
 
 int PollPoller::Add(int fd, uint64_t token, FdKind kind) {
   CHECK_GE(fd, 0);
@@ -44,19 +48,15 @@ void PollPoller::Update(size_t index) {
 }
 
 void PollPoller::Arm(int fd, Interest interest) {
-  const size_t index = index_[static_cast<size_t>(fd)];
-  CHECK_NE(index, 0u) << "descriptor " << fd << " is not known";
+  const size_t index = Known(fd);
   Entry& entry = entries_[index];
-  const bool level =
-      entry.kind == FdKind::kLevel || entry.kind == FdKind::kSharedListener;
-  entry.armed =
-      level ? interest : static_cast<Interest>(entry.armed | interest);
+  entry.armed = ArmedWith(entry.kind, entry.armed, interest);
   Update(index);
 }
 
 bool PollPoller::Forget(int fd, Forgetting) {
-  const size_t index = std::exchange(index_[static_cast<size_t>(fd)], 0);
-  CHECK_NE(index, 0u) << "descriptor " << fd << " is not known";
+  const size_t index = Known(fd);
+  index_[static_cast<size_t>(fd)] = 0;
   if (index != entries_.size() - 1) {
     entries_[index] = entries_.back();
     fds_[index] = fds_.back();
@@ -75,7 +75,7 @@ void PollPoller::Report(size_t index, std::vector<PollEvent>* events) {
       << "descriptor " << entry.fd << " was closed before Forget()";
   const Ready ready = ReadyFromPoll(bits);
   events->push_back({entry.token, ready});
-  if (entry.kind == FdKind::kTcp || entry.kind == FdKind::kUnix) {
+  if (!IsLevel(entry.kind)) {
     entry.armed = static_cast<Interest>(entry.armed & ~FiredBy(ready));
     Update(index);
   }

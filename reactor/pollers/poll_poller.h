@@ -25,7 +25,6 @@ class PollPoller final : public Poller {
   static absl::StatusOr<std::unique_ptr<Poller>> Create();
 
   std::string_view name() const override { return "poll"; }
-  int fd_limit() const override;
   int Add(int fd, uint64_t token, FdKind kind) override;
   void Arm(int fd, Interest interest) override;
   bool Forget(int fd, Forgetting how) override;
@@ -42,6 +41,8 @@ class PollPoller final : public Poller {
 
   PollPoller();
 
+  // The index of a known descriptor.
+  size_t Known(int fd) const;
   // Writes what is armed for entries_[index] into its pollfd.
   void Update(size_t index);
   // Reports and disarms entries_[index], whose revents are set.

@@ -64,10 +64,7 @@ void SelectPoller::Update(int fd, Interest armed) {
 
 void SelectPoller::Arm(int fd, Interest interest) {
   Entry& entry = Known(fd);
-  const bool level =
-      entry.kind == FdKind::kLevel || entry.kind == FdKind::kSharedListener;
-  entry.armed =
-      level ? interest : static_cast<Interest>(entry.armed | interest);
+  entry.armed = ArmedWith(entry.kind, entry.armed, interest);
   Update(fd, entry.armed);
 }
 
@@ -111,7 +108,7 @@ void SelectPoller::Wait(Duration timeout, std::vector<PollEvent>* events) {
                            (urges ? kUrgent : 0));
     Entry& entry = entries_[static_cast<size_t>(fd)];
     events->push_back({entry.token, ready});
-    if (entry.kind == FdKind::kTcp || entry.kind == FdKind::kUnix) {
+    if (!IsLevel(entry.kind)) {
       entry.armed = static_cast<Interest>(entry.armed & ~FiredBy(ready));
       Update(fd, entry.armed);
     }

@@ -3,12 +3,19 @@
 import hashlib
 import os
 import random
+import resource
+import select
 import socket
 import struct
 import tempfile
 import threading
+import time
 
 from weir import LONG
+
+# Both peers of each connection are in this process.
+_HARD = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (_HARD, _HARD))
 
 
 def free_port():
@@ -16,6 +23,21 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+class DeadPort:
+    """A TCP port that refuses connections, and that nobody else gets meanwhile."""
+
+    def __init__(self):
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))  # It does not listen.
+        self.target = "127.0.0.1:%d" % self._socket.getsockname()[1]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._socket.close()
 
 
 def connect(address, timeout=LONG):
@@ -66,23 +88,54 @@ def round_trip(s, data=b"ping"):
         raise AssertionError("echo of %r is %r" % (data[:40], answer[:40]))
 
 
+def readable(sockets, timeout):
+    """Those that can be read, or have failed, after at most `timeout` seconds.
+    (select() takes no descriptor over 1,023.)"""
+    by_fd = {s.fileno(): s for s in sockets}
+    look = select.poll()
+    for fd in by_fd:
+        look.register(fd, select.POLLIN)
+    return [by_fd[fd] for fd, _ in look.poll(timeout * 1000)]
+
+
+class Standstill:
+    """Says whether nothing has moved for half a second. Two looks at one figure
+    may come before a busy machine moves anything."""
+
+    def __init__(self):
+        self._figure, self._since = None, time.monotonic()
+
+    def __call__(self, figure):
+        now = time.monotonic()
+        if figure != self._figure:
+            self._figure, self._since = figure, now
+        return now - self._since >= 0.5
+
+
+def send_some(s):
+    """Sends until the queue of the non-blocking `s` is full; the bytes."""
+    sent = 0
+    try:
+        while True:
+            sent += s.send(b"x" * 65536)
+    except BlockingIOError:
+        return sent
+
+
 def fill(s, proxy):
     """Sends until nothing moves any more, because the other end does not read."""
     s.setblocking(False)
-    seen = [None]
+    still = Standstill()
+    sent = 0
 
-    def stuck(page):
-        try:
-            while True:
-                s.send(b"x" * 65536)
-        except BlockingIOError:
-            pass
-        before, seen[0] = seen[0], page.total("weir_received_bytes_total")
-        return before == seen[0]
+    def full(page):
+        nonlocal sent
+        sent += send_some(s)
+        received = page.total("weir_received_bytes_total")
+        # The first pages may come before the proxy has seen the first byte.
+        return still((sent, received)) and received > 0
 
-    # The first page may come before the proxy has seen the first byte.
-    proxy.wait_metric(lambda page: stuck(page) and seen[0] > 0,
-                      "all queues to be full")
+    proxy.wait_metric(full, "all queues to be full")
 
 
 class Server:
@@ -116,8 +169,10 @@ class Server:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
         self.close()
+        if kind is None and self.errors:
+            raise self.errors[0]
 
     def _accept(self):
         while True:
@@ -140,7 +195,7 @@ class Server:
         try:
             with s:
                 self._handler(s)
-        except Exception as error:  # A test looks at these when it wants to.
+        except Exception as error:  # Fails the test at the end, see __exit__.
             self.errors.append(error)
 
     def take(self, timeout=LONG):
@@ -186,14 +241,18 @@ def echo(s):
 _BLOCK = random.Random(1).randbytes(1 << 20)
 
 
-def send_stream(s, size, seed, chunks=True):
-    """Sends `size` pseudo-random bytes in chunks of random sizes; the SHA-256."""
+def send_stream(s, size, seed, half_way=None):
+    """Sends `size` pseudo-random bytes in chunks of random sizes; the SHA-256.
+    Calls half_way() there."""
     rng = random.Random(seed)
     digest = hashlib.sha256()
     view = memoryview(_BLOCK)
     left = size
     while left:
-        longest = rng.choice((1, 100, 1460, 16384, 65536, 1 << 20)) if chunks else 1 << 20
+        if half_way and left <= size // 2:
+            half_way()
+            half_way = None
+        longest = rng.choice((1, 100, 1460, 16384, 65536, 1 << 20))
         length = min(left, rng.randint(1, longest))
         start = rng.randint(0, len(_BLOCK) - length)
         piece = view[start:start + length]

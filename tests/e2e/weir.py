@@ -5,6 +5,7 @@ guessed time: readiness comes through --ready_fd, ports through --ports_file, an
 everything else is polled with a bound that only a failing test reaches.
 """
 
+import contextlib
 import http.client
 import os
 import re
@@ -13,8 +14,10 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
+import unittest
 
 _SANITIZERS = (b"__asan_init", b"__tsan_init", b"__ubsan_handle_type_mismatch")
 _REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "ThreadSanitizer",
@@ -53,16 +56,18 @@ LONG = 60 if PLAIN else 180
 POLLERS = ("epoll", "poll", "select", "io_uring")
 
 
-def wait_until(condition, what, timeout=LONG):
-    """Returns the first true value of condition(), or raises."""
+def wait_until(condition, what, timeout=LONG, interval=0.005):
+    """Returns the first true value of condition(), or raises and says what was
+    waited for: `what` is a string or makes one."""
     deadline = time.monotonic() + timeout
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError("waited %g s in vain for %s" % (timeout, what))
-        time.sleep(0.005)
+            raise AssertionError("waited %g s in vain for %s" % (
+                timeout, what() if callable(what) else what))
+        time.sleep(interval)
 
 
 class Page:
@@ -151,7 +156,7 @@ class Weir:
         self.pid = self.process.pid
         self._ready_fd = ready_read
         try:
-            self._wait_ready()
+            self._wait_ready(to_the_end=not wrapper)
             self.ports = self._read_ports()
             self.admin = self._find_admin() if admin else None
         except BaseException:
@@ -162,19 +167,32 @@ class Weir:
         return self
 
     def __exit__(self, kind, value, trace):
+        if kind is not None and not issubclass(kind, unittest.SkipTest):
+            self._print_state()
         self.close(check=kind is None)
 
     # Start ------------------------------------------------------------------
 
-    def _wait_ready(self):
+    def _wait_ready(self, to_the_end):
+        """weir closes the pipe after the word: behind the end of file, no
+        descriptor is about to go. A wrapper may hold the pipe open."""
+        said = b""
         try:
-            if not select.select([self._ready_fd], [], [], LONG)[0]:
-                raise AssertionError("not ready after %d s: %s" % (LONG, self.stderr()))
-            if not os.read(self._ready_fd, 1):
-                raise AssertionError("%s\nended before it was ready, code %s: %s" % (
-                    " ".join(self.command), self.process.wait(LONG), self.stderr()))
+            while to_the_end or not said:
+                # (Not select(): this process may have more than 1,024 descriptors.)
+                look = select.poll()
+                look.register(self._ready_fd, select.POLLIN)
+                if not look.poll(LONG * 1000):
+                    raise AssertionError("not ready after %d s: %s" % (LONG, self.stderr()))
+                piece = os.read(self._ready_fd, 100)
+                if not piece:
+                    break
+                said += piece
         finally:
             os.close(self._ready_fd)
+        if not said:
+            raise AssertionError("%s\nended before it was ready, code %s: %s" % (
+                " ".join(self.command), self.process.wait(LONG), self.stderr()))
 
     def _read_ports(self):
         """{name: [(address, port), ...]} from the ports file."""
@@ -230,11 +248,12 @@ class Weir:
         return Page(text)
 
     def wait_metric(self, condition, what, timeout=LONG):
-        """Polls /metrics until condition(page), and returns that page."""
+        """Polls /metrics until condition(page), and returns that page. Not too
+        often: on one core, the polls would take it from what they wait for."""
         def look():
             page = self.metrics()
             return page if condition(page) else None
-        return wait_until(look, what, timeout)
+        return wait_until(look, what, timeout, interval=0.02)
 
     def wait_at_rest(self, timeout=LONG):
         """Waits until no connection is open, and returns the page."""
@@ -248,10 +267,12 @@ class Weir:
     # What the kernel says ---------------------------------------------------
 
     def cpu_seconds(self):
-        """User plus system time so far."""
-        with open("/proc/%d/stat" % self.pid) as f:
-            fields = f.read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """User plus system time of all threads so far, to the nanosecond."""
+        total = 0
+        for task in os.listdir("/proc/%d/task" % self.pid):
+            with open("/proc/%d/task/%s/schedstat" % (self.pid, task)) as f:
+                total += int(f.read().split()[0])
+        return total / 1e9
 
     def cpu_share(self, seconds):
         """The share of one core that it uses over the next `seconds`."""
@@ -259,18 +280,65 @@ class Weir:
         time.sleep(seconds)  # This is the measurement, not a wait for something.
         return (self.cpu_seconds() - cpu) / (time.monotonic() - start)
 
+    def assert_idle(self, share=0.03):
+        """The CPU rests. A sanitizer's own threads may take a little; so may what
+        is still under way, or the machine: what spins, spins in each window."""
+        most = share if PLAIN else 5 * share
+        used = []
+        while not used or used[-1] >= most:
+            if len(used) == 4:
+                raise AssertionError("not idle: %s of a core in windows of 0.5 s" % used)
+            used.append(self.cpu_share(0.5))
+
     def open_fds(self):
         return len(os.listdir("/proc/%d/fd" % self.pid))
 
     def rss(self):
-        """Private memory in bytes, without the pages of the binary's file."""
-        with open("/proc/%d/status" % self.pid) as f:
-            return int(re.search(r"RssAnon:\s+(\d+) kB", f.read())[1]) * 1024
+        """Private memory in bytes, without the pages of the binary's file. (Not
+        RssAnon of `status`, which each thread of the kernel counts in batches.)"""
+        with open("/proc/%d/smaps_rollup" % self.pid) as f:
+            return int(re.search(r"^Anonymous:\s+(\d+) kB", f.read(), re.M)[1]) * 1024
+
+    def _print_state(self):
+        """What tells why a test fails, while it is still there."""
+        print("%s\nstderr: ...%s" % (" ".join(self.command), self.stderr()[-8000:]),
+              file=sys.stderr)
+        folder = "/proc/%d/fd" % self.pid
+        try:
+            for fd in sorted(os.listdir(folder), key=int):
+                with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                    print("fd %s: %s" % (fd, os.readlink(os.path.join(folder, fd))),
+                          file=sys.stderr)
+        except OSError as error:
+            print("no descriptors: %s" % error, file=sys.stderr)
 
     # End --------------------------------------------------------------------
 
     def signal(self, number=signal.SIGTERM):
         os.kill(self.pid, number)
+
+    def wait_signals_taken(self):
+        """Until it has read all signals: of one kind, only one can be pending."""
+        def none_pending():
+            with open("/proc/%d/status" % self.pid) as f:
+                return int(re.search(r"ShdPnd:\s+(\w+)", f.read())[1], 16) == 0
+        wait_until(none_pending, "it to read its signals")
+
+    @contextlib.contextmanager
+    def stopped(self):
+        """No thread of it runs meanwhile; the kernel goes on for it."""
+        def all_stopped():
+            for task in os.listdir("/proc/%d/task" % self.pid):
+                with open("/proc/%d/task/%s/stat" % (self.pid, task)) as f:
+                    if f.read().rsplit(")", 1)[1].split()[0] != "T":
+                        return False
+            return True
+        self.signal(signal.SIGSTOP)
+        try:
+            wait_until(all_stopped, "it to stop")
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
 
     def alive(self):
         return self.process.poll() is None

@@ -6,7 +6,6 @@ import os
 import resource
 import select
 import socket
-import struct
 import time
 import unittest
 
@@ -20,11 +19,6 @@ def pingable(proxy, name="ok"):
 
 
 class FaultsTest(unittest.TestCase):
-    def assert_idle(self, proxy, share=0.03):
-        """The CPU rests. A sanitizer's own threads may take a little."""
-        used = proxy.cpu_share(2)
-        self.assertLess(used, share if weir.PLAIN else 5 * share)
-
     def assert_accounts(self, page):
         """At rest every connection and every byte is accounted for."""
         self.assertEqual(
@@ -51,8 +45,8 @@ class FaultsTest(unittest.TestCase):
                 # The others wait in the kernel's queue, and nothing spins.
                 for client in clients[most:]:
                     client.sendall(b"ping")
-                self.assert_idle(proxy)
-                self.assertEqual(select.select(clients[most:], [], [], 0)[0], [])
+                proxy.assert_idle()
+                self.assertEqual(peers.readable(clients[most:], 0), [])
                 self.assertEqual(proxy.metrics().total("weir_connections_active"), most)
                 # As one leaves, the next is served.
                 for client in clients[:most]:
@@ -79,7 +73,7 @@ class FaultsTest(unittest.TestCase):
                     for client in waiting:
                         client.sendall(b"ping")
                     peers.round_trip(old)
-                    self.assert_idle(proxy, 0.06)
+                    proxy.assert_idle(0.06)
                     peers.round_trip(old)
                     resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE, (soft, hard))
                     # They waited in the kernel's queue and lost nothing.
@@ -93,6 +87,7 @@ class FaultsTest(unittest.TestCase):
     def test_upstream_runs_out_of_descriptors(self):
         # One can be had: accept succeeds, and the socket for the upstream fails.
         # That client is reset; to accept on would reset the whole queue.
+        count = 60
         for poller in weir.POLLERS:
             with self.subTest(poller=poller), peers.Server(peers.echo) as server, \
                     weir.Weir("ok@127.0.0.1:0=" + server.target, poller=poller,
@@ -100,31 +95,29 @@ class FaultsTest(unittest.TestCase):
                 fds = proxy.open_fds()
                 pingable(proxy)
                 weir.wait_until(lambda p=proxy, n=fds: p.open_fds() <= n, "an idle proxy")
-                waiting = []
                 soft, hard = resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE)
                 used = {int(n) for n in os.listdir("/proc/%d/fd" % proxy.pid)}
                 free = min(set(range(1000)) - used)
                 resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE, (free + 1, hard))
-                resets = 0
-                for _ in range(30):
-                    try:
-                        client = peers.connect(proxy.address("ok"))
-                        waiting.append(client)
+                with proxy.stopped():
+                    waiting = [peers.connect(proxy.address("ok")) for _ in range(count)]
+                    for client in waiting:
                         client.sendall(b"ping")
-                    except ConnectionResetError:
-                        resets += 1
+                    begin = time.monotonic()
                 # The first to hear of it is reset.
-                self.assertTrue(resets or select.select(waiting, [], [], 10)[0])
+                self.assertTrue(peers.readable(waiting, weir.LONG))
                 resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE, (soft, hard))
-                served = 0
+                took = time.monotonic() - begin
+                resets = 0
                 for client in waiting:
                     with client:
                         try:
-                            served += peers.read_exactly(client, 4) == b"ping"
+                            self.assertEqual(peers.read_exactly(client, 4), b"ping")
                         except ConnectionResetError:
-                            pass
-                self.assertGreaterEqual(served, 15)
-                self.assertLess(served, 30)
+                            resets += 1
+                # It pauses after each: 10, 20, 40, 80 ms, then 100 ms.
+                self.assertGreater(resets, 0)
+                self.assertLess(resets, min(7 + 10 * took, count))
                 self.assertGreaterEqual(
                     proxy.metrics().get("weir_accept_errors_total", reason="descriptors"), 1)
                 self.assert_accounts(proxy.wait_at_rest())
@@ -135,12 +128,10 @@ class FaultsTest(unittest.TestCase):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent, \
                 peers.Server(peers.echo) as server:
             silent.bind(("127.0.0.1", 0))
-            begin = time.monotonic()
             with weir.Weir("dead@127.0.0.1:0=db.example.test:5432+connect:700ms",
                            "ok@127.0.0.1:0=" + server.target,
                            "--resolvers=127.0.0.1:%d" % silent.getsockname()[1]) as proxy:
-                if weir.PLAIN:
-                    self.assertLess(time.monotonic() - begin, 2)  # No name is waited for.
+                # No name is waited for.
                 proxy.wait_stderr(r"db\.example\.test:5432 \(resolving\)")
                 begin = time.monotonic()
                 clients = [peers.connect(proxy.address("dead")) for _ in range(50)]
@@ -150,19 +141,19 @@ class FaultsTest(unittest.TestCase):
                         client.recv(1)
                 took = time.monotonic() - begin
                 self.assertGreater(took, 0.6)
-                self.assertLess(took, 3 if weir.PLAIN else 20)
+                self.assertLess(took, 4.5 if weir.PLAIN else 20)  # The default is 5.
                 page = proxy.wait_at_rest()
                 self.assertEqual(
                     page.total("weir_connections_closed_total", forward="dead",
                                reason="dns_failed") +
                     page.total("weir_connections_closed_total", forward="dead",
                                reason="connect_timeout"), 50)
-                self.assert_idle(proxy)
+                proxy.assert_idle()
                 pingable(proxy)
 
     def test_dead_upstream(self):
-        with peers.Server(peers.echo) as server, \
-                weir.Weir("dead@127.0.0.1:0=127.0.0.1:%d" % peers.free_port(),
+        with peers.Server(peers.echo) as server, peers.DeadPort() as dead, \
+                weir.Weir("dead@127.0.0.1:0=" + dead.target,
                           "gone@127.0.0.1:0=/nonexistent/socket",
                           "ok@127.0.0.1:0=" + server.target, "-v") as proxy:
             for name in ("dead", "gone"):
@@ -185,12 +176,12 @@ class FaultsTest(unittest.TestCase):
         # Everything that arrived comes first, then a reset, never a clean end. What
         # the upstream's kernel had not sent yet went with its reset.
         with peers.Server() as server, weir.Weir("r@127.0.0.1:0=" + server.target) as proxy:
-            for _ in range(20):
+            for i in range(20):
                 with peers.connect(proxy.address("r")) as client:
                     upstream = server.take()
                     upstream.sendall(b"x" * 100000)
-                    proxy.wait_metric(lambda page: page.total(
-                        "weir_received_bytes_total", side="upstream") % 100000 == 0, "the bytes")
+                    proxy.wait_metric(lambda page, n=(i + 1) * 100000: page.total(
+                        "weir_received_bytes_total", side="upstream") == n, "the bytes")
                     peers.reset(upstream)
                     peers.read_exactly(client, 100000)
                     with self.assertRaises(ConnectionResetError):
@@ -213,7 +204,7 @@ class FaultsTest(unittest.TestCase):
                 upstream = stalled.take()
                 with client, upstream:
                     peers.fill(client, proxy)
-                    self.assert_idle(proxy)
+                    proxy.assert_idle()
                     if weir.PLAIN:
                         self.assertLess(proxy.rss() - before, 4 << 20)
                     pingable(proxy)
@@ -244,7 +235,7 @@ class FaultsTest(unittest.TestCase):
                 self.assertEqual(page.total("weir_connections_closed_total",
                                             reason="upstream_reset"), 1)
                 self.assert_accounts(page)
-                self.assert_idle(proxy)
+                proxy.assert_idle()
 
     def test_1000_clients_vanish(self):
         for poller in weir.POLLERS:
@@ -277,11 +268,11 @@ class FaultsTest(unittest.TestCase):
                 self.assert_accounts(proxy.wait_at_rest())
                 weir.wait_until(lambda p=proxy, n=fds: p.open_fds() <= n,
                                 "the descriptors to go back to %d" % fds)
-                self.assert_idle(proxy)
+                proxy.assert_idle()
 
     def test_half_closed_and_silent(self):
         with peers.Server() as server, \
-                weir.Weir("h@127.0.0.1:0=%s+halfclose:1s" % server.target) as proxy:
+                weir.Weir("h@127.0.0.1:0=%s+halfclose:3s" % server.target) as proxy:
             with peers.connect(proxy.address("h")) as client:
                 client.shutdown(socket.SHUT_WR)
                 with server.take() as upstream:
@@ -290,14 +281,14 @@ class FaultsTest(unittest.TestCase):
                     for _ in range(8):
                         upstream.sendall(b"x")
                         self.assertEqual(client.recv(1), b"x")
-                        time.sleep(0.2)  # A slow peer.
+                        time.sleep(0.5)  # A slow peer.
                     with self.assertRaises(ConnectionResetError):
                         client.recv(1)
                     # Behind an end that was read, only a hang-up and a failing
                     # send tell of a reset.
                     reset = select.poll()
                     reset.register(upstream, 0)
-                    self.assertTrue(reset.poll(10000))
+                    self.assertTrue(reset.poll(weir.LONG * 1000))
                     with self.assertRaises(ConnectionError):
                         upstream.sendall(b"x")
             page = proxy.wait_at_rest()
@@ -309,32 +300,30 @@ class FaultsTest(unittest.TestCase):
     def test_stderr_is_a_full_pipe(self):
         read_end, write_end = os.pipe()
         fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 4096)
-        with open(read_end, "rb", buffering=0) as pipe, peers.Server(peers.echo) as server:
+        with open(read_end, "rb"), peers.Server(peers.echo) as server:
             try:
                 proxy = weir.Weir("ok@127.0.0.1:0=" + server.target, "-v", stderr=write_end,
-                                  admin="127.0.0.1:%d" % peers.free_port())
+                                  reactors=1)
             finally:
                 os.close(write_end)
             with proxy:
-                # Two lines each, which nobody reads: far more than the pipe and
-                # the ring take.
-                for _ in range(4000 // weir.SCALE):
+                # Two lines each, which nobody reads: more than the pipe and the ring
+                # of the one reactor take.
+                for _ in range(3000):
                     pingable(proxy)
-                held = struct.unpack("i", fcntl.ioctl(pipe, 0x541B, b"\0" * 4))[0]  # FIONREAD
-                self.assertGreater(held, 3000)
-                self.assert_idle(proxy)
+                proxy.wait_metric(lambda page: page.total(
+                    "weir_log_dropped_total", reason="full") > 0, "lines to be dropped")
+                proxy.assert_idle()
                 begin = time.monotonic()
                 proxy.signal()
                 self.assertEqual(proxy.wait(), 0)
-                if weir.PLAIN:
-                    self.assertLess(time.monotonic() - begin, 1)
+                self.assertLess(time.monotonic() - begin, 10)
 
     def test_stderr_is_closed(self):
         with peers.Server(peers.echo) as server:
             read_end, write_end = os.pipe()
             try:
-                proxy = weir.Weir("ok@127.0.0.1:0=" + server.target, "-v", stderr=write_end,
-                                  admin="127.0.0.1:%d" % peers.free_port())
+                proxy = weir.Weir("ok@127.0.0.1:0=" + server.target, "-v", stderr=write_end)
             finally:
                 os.close(write_end)
                 os.close(read_end)
@@ -367,7 +356,7 @@ class FaultsTest(unittest.TestCase):
             self.assertEqual(status, 200)
             pingable(proxy)
             proxy.metrics()
-            self.assert_idle(proxy)
+            proxy.assert_idle()
             for s in kept:
                 s.close()
             weir.wait_until(lambda: proxy.open_fds() < 60, "the admin port to let go")

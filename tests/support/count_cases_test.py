@@ -50,11 +50,17 @@ class CountCasesTest(unittest.TestCase):
             file.write(content)
         return path
 
-    def count(self, path, status=0):
-        done = subprocess.run(
+    def run_it(self, path, status=0):
+        return subprocess.run(
             [sys.executable, os.path.join(HERE, "count_cases.py"), path,
              str(status)], capture_output=True, text=True, check=True)
-        return done.stdout.strip()
+
+    def count(self, path, status=0):
+        return self.run_it(path, status).stdout.strip()
+
+    def skipped(self, path):
+        return [line for line in self.run_it(path).stderr.splitlines()
+                if line.startswith("SKIPPED: ")]
 
     def result(self, status, xml):
         files = []
@@ -70,6 +76,14 @@ class CountCasesTest(unittest.TestCase):
 
     def test_skipped_and_disabled_are_neither(self):
         self.assertEqual(self.count(self.file("a.xml", GTEST), 1), "1 1")
+
+    def test_skipped_and_disabled_are_named(self):
+        names = ["S.Off (disabled)", "S.Skip (x)"]
+        self.assertEqual(self.skipped(self.file("a.xml", GTEST)),
+                         ["SKIPPED: " + name for name in names])
+        build = self.file("build.json", json.dumps(self.result("FAILED", GTEST)))
+        self.assertEqual(self.skipped(build),
+                         ["SKIPPED: //a:t " + name for name in names])
 
     def test_exit_status_without_a_failed_case(self):
         self.assertEqual(self.count(self.file("a.xml", GOOD)), "1 0")
@@ -121,6 +135,8 @@ class CountCasesTest(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         # test_good; test_bad, test_error, test_sub, setUpClass.
         self.assertEqual(self.count(output, done.returncode), "1 4")
+        self.assertEqual(self.skipped(output),
+                         ["SKIPPED: sample.T.test_skip (no)"])
 
 
 if __name__ == "__main__":

@@ -266,13 +266,17 @@ class Weir:
 
     # What the kernel says ---------------------------------------------------
 
+    def _of_threads(self, name):
+        """What the kernel says in the file `name` about each thread."""
+        for task in os.listdir("/proc/%d/task" % self.pid):
+            # (The kernel's own threads for io_uring come and go.)
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError), \
+                    open("/proc/%d/task/%s/%s" % (self.pid, task, name)) as f:
+                yield f.read()
+
     def cpu_seconds(self):
         """User plus system time of all threads so far, to the nanosecond."""
-        total = 0
-        for task in os.listdir("/proc/%d/task" % self.pid):
-            with open("/proc/%d/task/%s/schedstat" % (self.pid, task)) as f:
-                total += int(f.read().split()[0])
-        return total / 1e9
+        return sum(int(text.split()[0]) for text in self._of_threads("schedstat")) / 1e9
 
     def cpu_share(self, seconds):
         """The share of one core that it uses over the next `seconds`."""
@@ -328,11 +332,8 @@ class Weir:
     def stopped(self):
         """No thread of it runs meanwhile; the kernel goes on for it."""
         def all_stopped():
-            for task in os.listdir("/proc/%d/task" % self.pid):
-                with open("/proc/%d/task/%s/stat" % (self.pid, task)) as f:
-                    if f.read().rsplit(")", 1)[1].split()[0] != "T":
-                        return False
-            return True
+            return all(text.rsplit(")", 1)[1].split()[0] == "T"
+                       for text in self._of_threads("stat"))
         self.signal(signal.SIGSTOP)
         try:
             wait_until(all_stopped, "it to stop")

@@ -192,11 +192,11 @@ class Server:
                 threading.Thread(target=self._handle, args=(s,), daemon=True).start()
 
     def _handle(self, s):
-        try:
-            with s:
+        with s:  # Closed only when the error is known.
+            try:
                 self._handler(s)
-        except Exception as error:  # Fails the test at the end, see __exit__.
-            self.errors.append(error)
+            except Exception as error:  # Fails the test at the end, see __exit__.
+                self.errors.append(error)
 
     def take(self, timeout=LONG):
         """The next accepted connection."""

@@ -50,6 +50,9 @@ MUTANTS = [
            "(void)before;\n}", ["C04", "C09"]),
     Mutant("a_queue_that_shrinks_is_no_progress", "proxy/relay/session.cc",
            "if (queue < queues_[i]) progress_at_ = now;", "", ["C13"]),
+    Mutant("a_drain_overlooks_the_send_queue", "proxy/relay/session_ends.cc",
+           "return client_.SendQueue(kernel) == 0 &&", "return true ||",
+           ["C09"]),
     Mutant("no_keepalive_for_the_upstream", "proxy/relay/session.cc",
            "if (upstream_.kind() != FdKind::kTcp) return;", "return;", ["C12"]),
     # The stream itself.
@@ -66,7 +69,7 @@ MUTANTS = [
            "proxy/relay/connector.cc",
            "if (connected) return", "if (false) return", ["K01"]),
     Mutant("a_refusal_is_not_asked_for", "proxy/relay/connector.cc",
-           "transport->SocketError(kernel)", "0", ["K02", "K08"]),
+           "TakeSocketError(kernel, transport->fd())", "0", ["K02", "K08"]),
     Mutant("a_hang_up_is_a_refusal", "proxy/relay/connector.cc",
            "} else if (error != 0) {",
            "} else if (error != 0 || transport->ended()) {", ["K03", "K13"]),

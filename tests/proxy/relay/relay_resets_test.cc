@@ -115,7 +115,9 @@ TEST_P(RelayCalls, C05_LooksBackOff) {
   rig.Pass(std::chrono::seconds(10), std::chrono::milliseconds(16));
   const uint64_t more = rig.kernel().calls(Call::kSendQueue, client) - looks;
   EXPECT_GE(more, 10'000u / 288);
-  EXPECT_LE(more, 10'000u / 256 + 3);
+  // The client's kernel acknowledges in real time: the queue may shrink twice
+  // more, and each time eight quick looks follow.
+  EXPECT_LE(more, 10'000u / 256 + 3 + 2 * 8);
   EXPECT_EQ(rig.Active(Stage::kAborting), 1);
 }
 
@@ -136,7 +138,8 @@ TEST_P(RelayCalls, C05_GivenUpWithoutProgress) {
   }
   RelayRig::AwaitSendQueueStill(client);
   rig.Rounds(2);
-  rig.Pass(std::chrono::seconds(61), std::chrono::milliseconds(500));
+  // Twice the time, for what the last read made room for comes in real time.
+  rig.Pass(std::chrono::seconds(122), std::chrono::milliseconds(500));
   EXPECT_EQ(rig.Sessions(), 0u);
   EXPECT_EQ(rig.ReadEnd(&link.client), ECONNRESET);
   EXPECT_EQ(rig.Closed(CloseReason::kUpstreamReset), 1u);

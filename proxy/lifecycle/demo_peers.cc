@@ -41,7 +41,8 @@ class EchoServer::Connection final : private TransportObserver,
                                   &server_->moved_};
     Reactor& reactor = *server_->reactor_;
     const Pump::Outcome outcome = pump_.Run(reactor.kernel(), server_->pool_,
-                                            transport_, transport_, counters);
+                                            transport_, transport_, counters,
+                                            /*last=*/false);
     if (outcome != Pump::Outcome::kWaiting) return reactor.Enqueue(this);
     if (pump_.wants_write(transport_)) transport_.Arm(&reactor, kWrite);
     if (pump_.wants_read()) transport_.Arm(&reactor, kRead);

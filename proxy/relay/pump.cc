@@ -8,7 +8,8 @@ namespace weir {
 using Io = Transport::Io;
 
 Pump::Outcome Pump::Run(Kernel& kernel, BufferPool& pool, Transport& source,
-                        Transport& target, const Counters& counters) {
+                        Transport& target, const Counters& counters,
+                        bool last) {
   const uint64_t limit = bytes_ + kBudget;
   for (;;) {
     Step step = Step::kMoved;
@@ -20,7 +21,7 @@ Pump::Outcome Pump::Run(Kernel& kernel, BufferPool& pool, Transport& source,
     } else if (end_ != End::kOpen) {
       if (end_ == End::kFin && !fin_sent_) {
         fin_sent_ = true;
-        target.ShutdownWrite(kernel);
+        if (!last) target.ShutdownWrite(kernel);
       }
       return Outcome::kWaiting;
     } else if (!source.readable() || !target.writable()) {

@@ -52,9 +52,10 @@ class Pump {
 
   // Moves what can be moved within the budget. When the target fails, what was
   // read and not sent is discarded (and counted), and the target's error() says
-  // why.
+  // why. `last`: the other direction is over, so the end of this one is told by
+  // the close that follows.
   Outcome Run(Kernel& kernel, BufferPool& pool, Transport& source,
-              Transport& target, const Counters& counters);
+              Transport& target, const Counters& counters, bool last);
 
   // Reads no more; what is buffered is still sent, but no FIN behind it.
   void StopReading() {

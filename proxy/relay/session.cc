@@ -140,8 +140,9 @@ Pump::Counters Session::CountersOf(const Pump* pump) const {
 void Session::RunPump(Pump* pump, Transport* source, Transport* target) {
   Reactor& reactor = host_->reactor();
   const uint64_t before = pump->bytes() + pump->buffered();
+  const Pump& other = pump == &up_ ? down_ : up_;
   switch (pump->Run(reactor.kernel(), host_->buffers(), *source, *target,
-                    CountersOf(pump))) {
+                    CountersOf(pump), other.fin_sent())) {
     case Pump::Outcome::kWaiting:
       break;
     case Pump::Outcome::kYielded:

@@ -11,6 +11,7 @@ import argparse
 import ctypes
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -81,9 +82,10 @@ def run_workload(load, running, workload, rounds, milliseconds):
     for proxy in running:  # Caches and pools fill up first.
         measure(load, proxy, workload, 200)
     samples = {proxy.name: [] for proxy in running}
-    for number in range(rounds):
-        # Every other round backwards, so that nobody is always second.
-        for proxy in running if number % 2 == 0 else reversed(running):
+    order = random.Random(workload)
+    for _ in range(rounds):
+        # In any order: who always comes behind the same one has another cost.
+        for proxy in order.sample(running, len(running)):
             samples[proxy.name].append(measure(load, proxy, workload, milliseconds))
     result = {}
     for name, pairs in samples.items():

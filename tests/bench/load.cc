@@ -41,6 +41,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t kBulkBytes = size_t{1} << 18;
+constexpr int kFirstPort = 20'000;
+constexpr int kPorts = 10'000;
 // A proxy that says nothing for this long is broken.
 constexpr std::chrono::seconds kPatience{60};
 
@@ -65,15 +67,18 @@ class Load {
   Load() : epoll_(epoll_create1(EPOLL_CLOEXEC)), buffer_(kBulkBytes, 'x') {
     if (epoll_ < 0) Die("epoll_create1");
     listener_ = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    sockaddr_in address = Loopback(0);
-    socklen_t length = sizeof(address);
-    auto* generic = reinterpret_cast<sockaddr*>(&address);
-    if (listener_ < 0 || bind(listener_, generic, length) != 0 ||
-        listen(listener_, 4096) != 0 ||
-        getsockname(listener_, generic, &length) != 0) {
-      Die("listen");
+    if (listener_ < 0) Die("socket");
+    // As servers do, below the ports that the kernel gives to outgoing
+    // connections (among which weir looks for a connection to itself).
+    port_ = kFirstPort + getpid() % kPorts;
+    sockaddr_in address = Loopback(port_);
+    while (bind(listener_, reinterpret_cast<sockaddr*>(&address),
+                sizeof(address)) != 0) {
+      if (errno != EADDRINUSE) Die("bind");
+      port_ = port_ + 1 < kFirstPort + kPorts ? port_ + 1 : kFirstPort;
+      address = Loopback(port_);
     }
-    port_ = ntohs(address.sin_port);
+    if (listen(listener_, 4096) != 0) Die("listen");
     Watch(listener_, EPOLLIN);
   }
 

@@ -3,8 +3,8 @@
 
 All proxies run at the same time, and each round of a workload measures one after
 the other, so that what the machine does meanwhile hits all alike. Figures are
-medians over the rounds, of the ratios too; the spread is (highest - lowest) /
-median. CPU is the user plus system time of the proxy alone.
+medians over the rounds, of the ratios too; the spread is that of the middle half,
+(third quartile - first) / median. CPU is the user plus system time of the proxy alone.
 """
 
 import argparse
@@ -69,7 +69,8 @@ def measure(load, proxy, workload, milliseconds):
 
 
 def spread(values):
-    return (max(values) - min(values)) / statistics.median(values)
+    first, median, third = statistics.quantiles(values, n=4)
+    return (third - first) / median
 
 
 def ratio(values, base):
@@ -197,8 +198,8 @@ def main():
     parser.add_argument("--against", default="nginx", help="whom the ratios are to")
     parser.add_argument("--only", default="",
                         help="of %s, idle, calls (default: all)" % ", ".join(WORKLOADS))
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--ms", type=int, default=1000, help="of a round")
+    parser.add_argument("--rounds", type=int, default=31, help="at least 2")
+    parser.add_argument("--ms", type=int, default=300, help="of a round")
     parser.add_argument("--congestion", default="",
                         help="run in a network namespace with this congestion control")
     parser.add_argument("--json", default="", help="a file for all figures")

@@ -267,39 +267,25 @@ TEST_P(RelayCalls, K09_NoFreePort) {
   }
 }
 
-// The port that nobody listens on is given to the very socket that connects.
+// The port that nobody listens on is given to the very socket that connects,
+// also when the target is 0.0.0.0, which means this machine.
 TEST_P(RelayCalls, K11_SelfConnectIsARefusal) {
   for (const Wire& wire : kTcpWires) {
-    SCOPED_TRACE(WireName(wire));
-    RelayRig& rig = Make({.wire = wire, .local_ports = {1, 65535}});
-    rig.StopUpstream();
-    const Address& target = rig.upstream_address();
-    rig.kernel().SetHook([&](Call call, int fd) {
-      if (call != Call::kConnect) return;
-      EXPECT_EQ(::bind(fd, target.data(), target.size()), 0);
-    });
-    TestPeer client = rig.Dial();
-    EXPECT_EQ(rig.ReadEnd(&client), ECONNRESET);
-    EXPECT_EQ(rig.Closed(CloseReason::kConnectRefused), 1u);
-    EXPECT_EQ(rig.Connects(ConnectResult::kRefused), 1u);
-  }
-}
-
-// 0.0.0.0 means this machine, so the socket's own name is another one.
-TEST_P(RelayCalls, K11_SelfConnectThroughTheUnspecifiedAddress) {
-  for (const Wire& wire : kTcpWires) {
-    SCOPED_TRACE(WireName(wire));
-    RelayRig& rig = Make({.wire = wire, .local_ports = {1, 65535}});
-    rig.StopUpstream();
-    const Address target = rig.upstream_address();
-    rig.Resolve({Address::Any(target.family(), target.port())});
-    rig.kernel().SetHook([&](Call call, int fd) {
-      if (call != Call::kConnect) return;
-      EXPECT_EQ(::bind(fd, target.data(), target.size()), 0);
-    });
-    TestPeer client = rig.Dial();
-    EXPECT_EQ(rig.ReadEnd(&client), ECONNRESET);
-    EXPECT_EQ(rig.Closed(CloseReason::kConnectRefused), 1u);
+    for (const bool any : {false, true}) {
+      SCOPED_TRACE(WireName(wire) + (any ? ", any" : ""));
+      RelayRig& rig = Make({.wire = wire, .local_ports = {1, 65535}});
+      rig.StopUpstream();
+      const Address self = rig.upstream_address();
+      if (any) rig.Resolve({Address::Any(self.family(), self.port())});
+      rig.kernel().SetHook([&](Call call, int fd) {
+        if (call != Call::kConnect) return;
+        EXPECT_EQ(::bind(fd, self.data(), self.size()), 0);
+      });
+      TestPeer client = rig.Dial();
+      EXPECT_EQ(rig.ReadEnd(&client), ECONNRESET);
+      EXPECT_EQ(rig.Closed(CloseReason::kConnectRefused), 1u);
+      EXPECT_EQ(rig.Connects(ConnectResult::kRefused), 1u);
+    }
   }
 }
 

@@ -23,7 +23,7 @@ MUTANTS = [
            "if (reset && kind_ != FdKind::kTcp) {",
            ["C04", "C06", "C09", "C11", "K08"]),
     Mutant("a_fin_is_not_passed_on", "proxy/relay/pump.cc",
-           "target.ShutdownWrite(kernel);", "",
+           "if (!last) target.ShutdownWrite(kernel);", "",
            ["C01", "C02", "C03", "C15"]),
     Mutant("the_first_fin_ends_both", "proxy/relay/session.cc",
            "up_.fin_sent() && down_.fin_sent()",

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <limits>
 #include <mutex>
+#include <numeric>
+#include <span>
 #include <utility>
 
 #include "glog/logging.h"
@@ -18,18 +20,22 @@ using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
 
-constexpr double kSecondsPerNano = 1e-9;
+// Divided by, not multiplied with its inverse, so that a bound of 5 ms is
+// printed as 0.005.
+constexpr double kNanosPerSecond = 1e9;
 
-void Export(const LagSample& sample, ClientMetric::Histogram* out) {
-  for (size_t j = 0; j < LagHistogram::kBounds.size(); ++j) {
-    out->bucket.push_back(
-        {sample.cumulative[j],
-         static_cast<double>(LagHistogram::kBounds[j]) * kSecondsPerNano});
+// `cumulative` has one number more than `bounds`, for what no bound holds.
+void Export(std::span<const int64_t> bounds,
+            std::span<const uint64_t> cumulative, double sum_seconds,
+            ClientMetric::Histogram* out) {
+  for (size_t j = 0; j < cumulative.size(); ++j) {
+    const double bound = j < bounds.size()
+                             ? static_cast<double>(bounds[j]) / kNanosPerSecond
+                             : std::numeric_limits<double>::infinity();
+    out->bucket.push_back({cumulative[j], bound});
   }
-  out->bucket.push_back(
-      {sample.cumulative.back(), std::numeric_limits<double>::infinity()});
-  out->sample_count = sample.cumulative.back();
-  out->sample_sum = sample.sum_seconds;
+  out->sample_count = cumulative.back();
+  out->sample_sum = sum_seconds;
 }
 
 }  // namespace
@@ -42,6 +48,9 @@ class Registry::Child {
   // While composing.
   void Add(std::function<double()> value) {
     values_.push_back(std::move(value));
+  }
+  void Add(std::function<HistogramSample()> read) {
+    histograms_.push_back(std::move(read));
   }
   void Add(std::function<LagHistogram::Snapshot()> read) {
     lags_.push_back({std::move(read), {}});
@@ -61,9 +70,15 @@ class Registry::Child {
       case Kind::kGauge:
         metric.gauge.value = Sum();
         break;
-      case Kind::kLag:
-        Export(SumLags(), &metric.histogram);
+      case Kind::kHistogram:
+        ExportHistograms(&metric.histogram);
         break;
+      case Kind::kLag: {
+        const LagSample lag = SumLags();
+        Export(LagHistogram::kBounds, lag.cumulative, lag.sum_seconds,
+               &metric.histogram);
+        break;
+      }
     }
     return metric;
   }
@@ -78,6 +93,20 @@ class Registry::Child {
     double sum = 0;
     for (const auto& value : values_) sum += value();
     return sum;
+  }
+
+  void ExportHistograms(ClientMetric::Histogram* out) const {
+    HistogramSample sum = histograms_.front()();
+    for (size_t i = 1; i < histograms_.size(); ++i) {
+      const HistogramSample shard = histograms_[i]();
+      CHECK_EQ(shard.counts.size(), sum.counts.size());
+      for (size_t j = 0; j < sum.counts.size(); ++j) {
+        sum.counts[j] += shard.counts[j];
+      }
+      sum.sum_seconds += shard.sum_seconds;
+    }
+    std::partial_sum(sum.counts.begin(), sum.counts.end(), sum.counts.begin());
+    Export(sum.bounds, sum.counts, sum.sum_seconds, out);
   }
 
   LagSample SumLags() {
@@ -97,6 +126,7 @@ class Registry::Child {
   // Constant after composing, but for what a scrape remembers of a lag.
   const MetricLabels labels_;
   std::vector<std::function<double()>> values_;
+  std::vector<std::function<HistogramSample()>> histograms_;
   std::vector<Lag> lags_;
   std::mutex mutex_;  // guards Lag::exported against a second scrape
 };
@@ -156,6 +186,12 @@ void Registry::AddGauge(const std::string& name, const std::string& help,
   FindOrAdd(Kind::kGauge, name, help, labels)->Add(std::move(value));
 }
 
+void Registry::AddHistogram(const std::string& name, const std::string& help,
+                            const MetricLabels& labels,
+                            std::function<HistogramSample()> read) {
+  FindOrAdd(Kind::kHistogram, name, help, labels)->Add(std::move(read));
+}
+
 void Registry::AddLagHistogram(const std::string& name, const std::string& help,
                                const MetricLabels& labels,
                                std::function<LagHistogram::Snapshot()> read) {
@@ -176,6 +212,7 @@ std::vector<MetricFamily> Registry::Collect() const {
       case Kind::kGauge:
         out.type = MetricType::Gauge;
         break;
+      case Kind::kHistogram:
       case Kind::kLag:
         out.type = MetricType::Histogram;
         break;

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "metrics/histogram.h"
 #include "metrics/instrument.h"
 #include "metrics/lag_histogram.h"
 #include "prometheus/collectable.h"
@@ -53,6 +54,12 @@ class Registry : public prometheus::Collectable {
   void AddGauge(const std::string& name, const std::string& help,
                 const MetricLabels& labels, std::function<double()> value);
 
+  // The function reads a Histogram. All shards of a child, and all children of
+  // a family, have the same bounds.
+  void AddHistogram(const std::string& name, const std::string& help,
+                    const MetricLabels& labels,
+                    std::function<HistogramSample()> read);
+
   // The function reads a LagHistogram; see LagSample for what is exported.
   void AddLagHistogram(const std::string& name, const std::string& help,
                        const MetricLabels& labels,
@@ -69,7 +76,7 @@ class Registry : public prometheus::Collectable {
   class Child;
   struct Family;
 
-  enum class Kind { kCounter, kGauge, kLag };
+  enum class Kind { kCounter, kGauge, kHistogram, kLag };
 
   Child* FindOrAdd(Kind kind, const std::string& name, const std::string& help,
                    const MetricLabels& labels);

@@ -2,6 +2,12 @@
 
 namespace weir {
 
+void LoopMonitor::Enter(Clock&, CallbackKind) {}
+void LoopMonitor::Describe(CallbackKind, Subject) {}
+
+LoopActivity LoopMonitor::Activity(Clock&) const { return {}; }
+std::vector<Stall> LoopMonitor::Stalls() const { return {}; }
+
 void LoopMonitor::Register(const std::string& prefix,
                            const std::string& reactor, Clock* clock,
                            Registry* registry) const {

@@ -7,11 +7,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "metrics/instrument.h"
 #include "metrics/lag_histogram.h"
 #include "metrics/registry.h"
+#include "reactor/callback_kind.h"
 #include "reactor/clock.h"
+#include "reactor/stall.h"
 
 namespace weir {
 
@@ -33,6 +36,12 @@ class LoopMonitor {
     return ToTime(lag_.EndWait([&clock] { return Nanos(clock); }));
   }
 
+  // A callback of this kind begins, and the one before it is over. Reads the
+  // clock unless it is the iteration's first.
+  void Enter(Clock& clock, CallbackKind kind);
+  // What is known better of the callback that runs. Reads no clock.
+  void Describe(CallbackKind kind, Subject subject);
+
   // The loop ended and may start again. Without this call its last iteration
   // would seem to run for ever.
   void Finished(Clock& clock) {
@@ -51,6 +60,10 @@ class LoopMonitor {
   Duration Age(Clock& clock) const {
     return Duration(static_cast<int64_t>(Read(clock).age_ns));
   }
+
+  LoopActivity Activity(Clock& clock) const;
+  // The last 32, the newest first.
+  std::vector<Stall> Stalls() const;
 
   uint64_t events() const { return events_.Value(); }
 

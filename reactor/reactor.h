@@ -26,6 +26,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "reactor/callback_kind.h"
 #include "reactor/clock.h"
 #include "reactor/fd.h"
 #include "reactor/intrusive_list.h"
@@ -117,6 +118,20 @@ class Reactor {
   void Enqueue(Runnable* runnable);
   // Frees `object` in step 5.
   void Retire(std::unique_ptr<Retired> object);
+
+  // For the loop's own metrics: a callback of this kind begins within the one
+  // that runs, which is over. The loop itself says so before each event, timer,
+  // turn and task.
+  void Enter(CallbackKind kind, Subject subject) {
+    if (monitor_ == nullptr) return;
+    monitor_->Enter(*clock_, kind);
+    monitor_->Describe(kind, subject);
+  }
+  // The callback that runs is of this kind and for that one. A handler says so
+  // first of all.
+  void Describe(CallbackKind kind, Subject subject) {
+    if (monitor_ != nullptr) monitor_->Describe(kind, subject);
+  }
 
   // The time at which the last wait returned.
   MonoTime Now() const {

@@ -1,11 +1,13 @@
 #include "metrics/registry.h"
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "metrics/histogram.h"
 #include "metrics/instrument.h"
 #include "metrics/lag_histogram.h"
 #include "prometheus/metric_family.h"
@@ -48,6 +50,30 @@ TEST(Registry, ShardsOfAGaugeMayBeNegative) {
   opened_here.Add(5);
   closed_here.Set(-3);
   EXPECT_EQ(registry.Collect()[0].metric[0].gauge.value, 2.5);
+}
+
+constexpr std::array<int64_t, 2> kBounds = {5'000'000, 1'000'000'000};
+
+TEST(Registry, SumsTheShardsOfAHistogram) {
+  Registry registry;
+  Histogram<kBounds> shards[2];
+  for (const auto& shard : shards) {
+    registry.AddHistogram("wait_seconds", "Wait.", {{"forward", "pg"}},
+                          [&shard] { return shard.Read(); });
+  }
+  shards[0].Observe(-1);
+  shards[0].Observe(5'000'000);  // a bound belongs to its bucket
+  shards[0].Observe(5'000'001);
+  shards[1].Observe(1'000'000'000);
+  shards[1].Observe(2'500'000'000);
+  EXPECT_EQ(registry.Serialize(),
+            "# HELP wait_seconds Wait.\n"
+            "# TYPE wait_seconds histogram\n"
+            "wait_seconds_count{forward=\"pg\"} 5\n"
+            "wait_seconds_sum{forward=\"pg\"} 3.510000001\n"
+            "wait_seconds_bucket{forward=\"pg\",le=\"0.005\"} 2\n"
+            "wait_seconds_bucket{forward=\"pg\",le=\"1\"} 4\n"
+            "wait_seconds_bucket{forward=\"pg\",le=\"+Inf\"} 5\n");
 }
 
 TEST(Registry, KeepsTheOrderInWhichThingsWereAdded) {

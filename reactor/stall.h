@@ -1,0 +1,71 @@
+// Public. What is known of a time in which a loop did not look.
+
+#ifndef REACTOR_STALL_H_
+#define REACTOR_STALL_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "reactor/callback_kind.h"
+#include "reactor/clock.h"
+
+namespace weir {
+
+// Why: a closed set, the label `cause`.
+enum class StallCause : uint8_t {
+  kCpu,        // it computed
+  kBlocked,    // it slept in a system call or a page fault
+  kPreempted,  // it could run, and something else had its processor
+  kPaused,     // the whole process stood: SIGSTOP, a freezer, the machine
+};
+inline constexpr std::array<std::string_view, 4> kStallCauseNames = {
+    "cpu", "blocked", "preempted", "paused"};
+
+constexpr std::string_view StallCauseName(StallCause cause) {
+  return kStallCauseNames[static_cast<size_t>(cause)];
+}
+
+// The value of the label `kind` for an iteration that was too long although
+// none of its callbacks was.
+inline constexpr std::string_view kIterationName = "iteration";
+
+// A callback or, where `kind` is nothing, an iteration that took at least the
+// threshold.
+struct Stall {
+  uint64_t number = 0;  // of this loop, from 1
+  MonoTime begin;
+  Duration duration{};
+  std::optional<CallbackKind> kind;
+  Subject subject;
+  StallCause cause = StallCause::kCpu;
+  // Of the busy time since the loop was sampled last, which ends with this
+  // stall and begins at most 5 ms of busy time before it.
+  Duration cpu{};
+  Duration run_delay{};
+  // Return addresses, innermost first; empty when it was over before the
+  // watchdog looked.
+  std::vector<uintptr_t> stack;
+};
+
+// What a loop does at this moment.
+struct LoopActivity {
+  enum class Phase : uint8_t { kStopped, kPolling, kBusy };
+
+  Phase phase = Phase::kStopped;
+  Duration age{};  // of the iteration; zero unless busy
+  // Of the callback that runs. Meaningful while busy.
+  CallbackKind kind = CallbackKind::kTask;
+  Subject subject;
+  Duration running{};  // for how long
+  // Once the watchdog has looked at the iteration that runs.
+  std::optional<StallCause> cause;
+  std::vector<uintptr_t> stack;
+};
+
+}  // namespace weir
+
+#endif  // REACTOR_STALL_H_

@@ -54,11 +54,13 @@ EventPtr NewEvent(event_base* base, short flags, T* object) {
 
 HttpConnections::HttpConnections(event_base* base, size_t max_connections,
                                  std::chrono::milliseconds request_timeout,
-                                 std::function<void(bool)> set_accepting)
+                                 std::function<void(bool)> set_accepting,
+                                 std::function<bool(int)> abandon)
     : base_(base),
       max_connections_(max_connections),
       tick_time_(TickTime(request_timeout)),
       set_accepting_(std::move(set_accepting)),
+      abandon_(std::move(abandon)),
       register_event_(
           NewEvent<HttpConnections, &HttpConnections::Register>(base, 0, this)),
       room_event_(
@@ -169,7 +171,7 @@ void HttpConnections::Touch(Connection* connection) {
 
 void HttpConnections::Close(Connection* connection) {
   connection->closing = true;
-  shutdown(connection->fd, SHUT_RDWR);
+  if (!abandon_(connection->fd)) shutdown(connection->fd, SHUT_RDWR);
 }
 
 void HttpConnections::OnRequest(int fd) {

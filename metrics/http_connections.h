@@ -33,9 +33,13 @@ using EventPtr = std::unique_ptr<event, EventFree>;
 class HttpConnections {
  public:
   // `set_accepting` starts and stops the listeners; they accept at first.
+  // `abandon` frees the connection of that descriptor where evhttp would not
+  // see its end, because an answer is yet to come from a handler; else it is
+  // false.
   HttpConnections(event_base* base, size_t max_connections,
                   std::chrono::milliseconds request_timeout,
-                  std::function<void(bool)> set_accepting);
+                  std::function<void(bool)> set_accepting,
+                  std::function<bool(int fd)> abandon);
   ~HttpConnections();
   HttpConnections(const HttpConnections&) = delete;
   HttpConnections& operator=(const HttpConnections&) = delete;
@@ -71,12 +75,13 @@ class HttpConnections {
   Connection* Find(int fd);
   Connection* OldestIdle();
   void Touch(Connection* connection);
-  static void Close(Connection* connection);
+  void Close(Connection* connection);
 
   event_base* const base_;
   const size_t max_connections_;
   const timeval tick_time_;
   const std::function<void(bool)> set_accepting_;
+  const std::function<bool(int)> abandon_;
 
   std::vector<bufferevent*> accepted_;  // a reference each, until Register()
   std::vector<Connection> connections_;

@@ -98,6 +98,9 @@ void Send(evhttp_request* request, const HttpResponse& response) {
                     std::to_string(response.body.size()).c_str());
   evhttp_add_header(headers, "Cache-Control", "no-store");
   evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
+  for (const auto& [name, value] : response.headers) {
+    evhttp_add_header(headers, name.c_str(), value.c_str());
+  }
   const std::unique_ptr<evbuffer, BufferFree> body(evbuffer_new());
   CHECK(body != nullptr);
   if (evhttp_request_get_command(request) != EVHTTP_REQ_HEAD) {

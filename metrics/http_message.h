@@ -5,14 +5,17 @@
 
 #include <functional>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace weir {
 
 enum class HttpMethod { kGet, kPost };
 
 struct HttpRequest {
-  std::string path;   // decoded
-  std::string query;  // as sent, without the question mark
+  std::string path;     // decoded
+  std::string segment;  // what a route's {variable} stands for, decoded
+  std::string query;    // as sent, without the question mark: see HttpQuery
   std::string body;
 };
 
@@ -20,6 +23,8 @@ struct HttpResponse {
   int status = 200;
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
+  // More of them, names and values. Neither has a line end in it.
+  std::vector<std::pair<std::string, std::string>> headers = {};
 };
 
 // Runs on the server's thread. Must not block: every other client waits.

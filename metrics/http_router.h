@@ -5,23 +5,36 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "metrics/http_message.h"
+#include "metrics/http_reply.h"
 
 namespace weir {
 
-// Routes are exact paths. Thread-safe once all of them are added.
+// A route is an exact path, or one with a variable segment, "/a/{b}/c", which
+// stands for any text but an empty one or one with a slash. Exact paths win,
+// then the route that was added first. Thread-safe once all of them are added.
 class HttpRouter {
  public:
-  // CHECK: `path` starts with a slash and is new for `method`.
-  void Handle(HttpMethod method, const std::string& path, HttpHandler handler);
+  // One of the two.
+  struct Action {
+    HttpHandler now;
+    HttpDeferredHandler later;
 
-  // A handler, or what to answer instead.
+    explicit operator bool() const { return now || later; }
+  };
+
+  // CHECK: `path` starts with a slash, has at most one variable, which is a
+  // whole segment, and is new for `method`.
+  void Handle(HttpMethod method, const std::string& path, Action action);
+
+  // An action, or what to answer instead.
   struct Match {
-    const HttpHandler* handler = nullptr;  // the router's
+    const Action* action = nullptr;  // the router's
+    std::string segment;             // what the variable stands for
     HttpResponse refusal;
-    std::string allow;  // the Allow header of a 405
   };
 
   // `method` is nothing when the request's is neither GET, HEAD nor POST.
@@ -30,11 +43,14 @@ class HttpRouter {
  private:
   struct Route {
     std::string path;
-    HttpHandler get;
-    HttpHandler post;
+    // What stands before and after the variable; both empty without one.
+    std::string before;
+    std::string after;
+    Action get;
+    Action post;
   };
 
-  const Route* FindPath(const std::string& path) const;
+  const Route* FindPath(std::string_view path, std::string* segment) const;
   std::string List() const;
 
   std::vector<Route> routes_;  // in the order in which they were added

@@ -2,11 +2,8 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <optional>
 #include <system_error>
 #include <thread>
@@ -22,7 +19,9 @@
 #include "metrics/http_connections.h"
 #include "metrics/http_exchange.h"
 #include "metrics/http_guard.h"
+#include "metrics/http_inbox.h"
 #include "metrics/http_router.h"
+#include "metrics/http_waiting.h"
 
 namespace weir {
 namespace {
@@ -69,6 +68,7 @@ class HttpServer::Impl {
   ~Impl() { Stop(); }
 
   HttpRouter& router() { return router_; }
+  const std::shared_ptr<HttpInbox>& inbox() const { return inbox_; }
   absl::Status Serve(int fd);
   absl::Status Start();
   void Stop();
@@ -76,16 +76,18 @@ class HttpServer::Impl {
  private:
   // On the server's thread.
   void Run();
-  void OnWake();
+  void OnStop();
   void OnStopLook();
   void SetAccepting(bool accepting);
   void OnRequest(evhttp_request* request);
-  HttpResponse Respond(evhttp_request* request);
+  // The answer, or nothing when a handler gives it later.
+  std::optional<HttpResponse> Respond(evhttp_request* request);
 
   // Constant from Start() on.
   const Options options_;
   HttpRouter router_;
-  int wake_fd_ = -1;
+
+  const std::shared_ptr<HttpInbox> inbox_;  // any thread
 
   // The server's thread's while it runs, else the owner's. Freed bottom up:
   // evhttp's connections need the base, and their bufferevents come from
@@ -93,8 +95,9 @@ class HttpServer::Impl {
   std::unique_ptr<event_base, BaseFree> base_;
   std::unique_ptr<HttpConnections> connections_;
   std::unique_ptr<evhttp, HttpFree> http_;
+  std::unique_ptr<HttpWaiting> waiting_;
   std::vector<evhttp_bound_socket*> listeners_;
-  EventPtr wake_event_;
+  EventPtr inbox_event_;
   EventPtr stop_event_;
   int stop_looks_ = 0;
 
@@ -109,10 +112,14 @@ thread_local HttpConnections* connections_of_thread = nullptr;
 }  // namespace
 
 HttpServer::Impl::Impl(Options options)
-    : options_(std::move(options)), base_(NewBase()) {
+    : options_(std::move(options)),
+      inbox_(std::make_shared<HttpInbox>()),
+      base_(NewBase()) {
   connections_ = std::make_unique<HttpConnections>(
       base_.get(), options_.max_connections, options_.request_timeout,
-      [this](bool accepting) { SetAccepting(accepting); });
+      [this](bool accepting) { SetAccepting(accepting); },
+      [this](int fd) { return waiting_->Abandon(fd); });
+  waiting_ = std::make_unique<HttpWaiting>(base_.get(), inbox_);
   http_.reset(evhttp_new(base_.get()));
   CHECK(http_ != nullptr);
   evhttp_set_max_headers_size(
@@ -159,19 +166,18 @@ absl::Status HttpServer::Impl::Serve(int fd) {
 
 absl::Status HttpServer::Impl::Start() {
   CHECK(!thread_.joinable() && http_ != nullptr) << "started twice";
-  wake_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (wake_fd_ < 0) {
+  if (inbox_->fd() < 0) {
     return absl::UnavailableError(
-        absl::StrCat("cannot start the admin thread: ", strerror(errno)));
+        "cannot start the admin thread: no descriptor is left");
   }
-  wake_event_.reset(event_new(
-      base_.get(), wake_fd_, EV_READ,
+  inbox_event_.reset(event_new(
+      base_.get(), inbox_->fd(), EV_READ | EV_PERSIST,
       [](evutil_socket_t, short, void* arg) {
-        static_cast<Impl*>(arg)->OnWake();
+        static_cast<HttpInbox*>(arg)->RunAll();
       },
-      this));
-  CHECK(wake_event_ != nullptr);
-  CHECK_EQ(event_add(wake_event_.get(), nullptr), 0);
+      inbox_.get()));
+  CHECK(inbox_event_ != nullptr);
+  CHECK_EQ(event_add(inbox_event_.get(), nullptr), 0);
 
   // The thread inherits the mask: no signal is ever handled on it, and a write
   // to a reset connection is EPIPE without SIGPIPE.
@@ -191,16 +197,17 @@ absl::Status HttpServer::Impl::Start() {
 
 void HttpServer::Impl::Stop() {
   if (thread_.joinable()) {
-    const uint64_t one = 1;
-    CHECK_EQ(write(wake_fd_, &one, sizeof one), ssize_t{sizeof one});
+    inbox_->Post([this] { OnStop(); });
     thread_.join();
   }
-  wake_event_.reset();
+  // From here on no reply reaches what is taken down.
+  inbox_->Close();
+  inbox_event_.reset();
   stop_event_.reset();
+  waiting_.reset();
   http_.reset();  // closes listeners and connections
   connections_.reset();
   base_.reset();
-  if (wake_fd_ >= 0) close(std::exchange(wake_fd_, -1));
 }
 
 void HttpServer::Impl::Run() {
@@ -209,7 +216,7 @@ void HttpServer::Impl::Run() {
   event_base_dispatch(base_.get());
 }
 
-void HttpServer::Impl::OnWake() {
+void HttpServer::Impl::OnStop() {
   for (evhttp_bound_socket* listener : std::exchange(listeners_, {})) {
     evhttp_del_accept_socket(http_.get(), listener);
   }
@@ -242,25 +249,26 @@ void HttpServer::Impl::OnRequest(evhttp_request* request) {
         static_cast<HttpConnections*>(arg)->OnAnswered(ConnectionFd(done));
       },
       connections_.get());
-  Send(request, Respond(request));
+  if (const std::optional<HttpResponse> response = Respond(request)) {
+    Send(request, *response);
+  }
 }
 
-HttpResponse HttpServer::Impl::Respond(evhttp_request* request) {
-  const std::optional<HttpRequest> parsed = Parse(request);
+std::optional<HttpResponse> HttpServer::Impl::Respond(evhttp_request* request) {
+  std::optional<HttpRequest> parsed = Parse(request);
   if (!parsed.has_value()) return Refusal(400, "Not an HTTP path.");
   const std::optional<HttpMethod> method = MethodOf(request);
-  const HttpRouter::Match match = router_.Find(parsed->path, method);
-  if (!match.allow.empty()) {
-    evhttp_add_header(evhttp_request_get_output_headers(request), "Allow",
-                      match.allow.c_str());
-  }
-  if (match.handler == nullptr) return match.refusal;
+  HttpRouter::Match match = router_.Find(parsed->path, method);
+  if (match.action == nullptr) return match.refusal;
   if (method == HttpMethod::kPost) {
     if (const char* why = WhyPostIsRefused(FactsOf(request))) {
       return Refusal(403, why);
     }
   }
-  return (*match.handler)(*parsed);
+  parsed->segment = std::move(match.segment);
+  if (match.action->now) return match.action->now(*parsed);
+  waiting_->Add(request, *parsed, match.action->later);
+  return std::nullopt;
 }
 
 HttpServer::HttpServer() : HttpServer(Options()) {}
@@ -270,7 +278,18 @@ HttpServer::~HttpServer() = default;
 
 void HttpServer::Handle(HttpMethod method, const std::string& path,
                         HttpHandler handler) {
-  impl_->router().Handle(method, path, std::move(handler));
+  impl_->router().Handle(method, path, {std::move(handler), nullptr});
+}
+
+void HttpServer::HandleLater(HttpMethod method, const std::string& path,
+                             HttpDeferredHandler handler) {
+  impl_->router().Handle(method, path, {nullptr, std::move(handler)});
+}
+
+HttpServer::Poster HttpServer::poster() const {
+  return [inbox = impl_->inbox()](std::function<void()> task) {
+    inbox->Post(std::move(task));
+  };
 }
 
 absl::Status HttpServer::Serve(int fd) { return impl_->Serve(fd); }

@@ -1,11 +1,15 @@
 // Public. A small HTTP server on one thread of its own, for scrapes, probes and
 // an operator's commands. It knows nothing of the program around it.
 //
-// Routes are exact paths. GET implies HEAD. A wrong method is 405 with Allow,
-// an unknown path 404 with the list of routes. POST is taken only from loopback
-// peers, when Host is localhost or a loopback address (a name that was rebound
-// to us by a web page's DNS is neither) and Origin is absent or the same: else
-// 403.
+// Routes are exact paths, or have one variable segment: "/connections/{id}".
+// GET implies HEAD. A wrong method is 405 with Allow, an unknown path 404 with
+// the list of routes. POST is taken only from loopback peers (a unix socket's
+// among them), when Host is localhost or a loopback address (a name that was
+// rebound to us by a web page's DNS is neither) and Origin is absent or the
+// same: else 403.
+//
+// A handler answers at once, or later through an HttpReply, from any thread;
+// its client then waits without holding others up, and for a bounded time.
 //
 // The number of connections is bounded: at the limit, a new one closes the one
 // that has been idle for longest, so silent clients never keep a scrape out.
@@ -16,11 +20,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "absl/status/status.h"
 #include "metrics/http_message.h"
+#include "metrics/http_reply.h"
 
 namespace weir {
 
@@ -44,8 +50,18 @@ class HttpServer {
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
-  // Before Start(). CHECK: `path` starts with a slash and is new for `method`.
+  // Before Start(). CHECK: `path` starts with a slash, has at most one
+  // {variable}, a whole segment, and is new for `method`. Exact paths win over
+  // variables.
   void Handle(HttpMethod method, const std::string& path, HttpHandler handler);
+  void HandleLater(HttpMethod method, const std::string& path,
+                   HttpDeferredHandler handler);
+
+  // What runs tasks on the server's thread, each as soon as the one before is
+  // done. May be called on any thread, and also when the server is gone: after
+  // Stop() tasks are destroyed unrun. They must not block.
+  using Poster = std::function<void(std::function<void()> task)>;
+  Poster poster() const;
 
   // Takes a socket that listens and does not block, of any family; it is the
   // server's now, also on failure. Clients are answered from Start() on. May be
@@ -55,8 +71,9 @@ class HttpServer {
   // Starts the thread (all signals blocked). Unavailable if it cannot.
   absl::Status Start();
 
-  // Stops to accept, gives answers that are being sent up to 100 ms, closes all
-  // connections and joins the thread. Does nothing when stopped. Final.
+  // Stops to accept, gives answers that are being sent or made up to 100 ms,
+  // closes all connections and joins the thread. Does nothing when stopped.
+  // Final.
   void Stop();
 
  private:

@@ -162,6 +162,7 @@ def system_libraries():
         "libevent": {"libevent": ["event_core", "event_extra", "event_pthreads"]},
         "libseccomp": {"seccomp": ["seccomp"]},
         "liburing": {"liburing": ["uring"]},
+        "nlohmann_json": {"json": []},
         "prometheus_cpp": {"core": ["prometheus-cpp-core"]},
     }.items():
         _system_library(name = name, targets = targets)

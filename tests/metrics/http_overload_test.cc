@@ -94,7 +94,15 @@ TEST_F(HttpOverloadTest, ManyIdleClientsDoNotKeepAScrapeOut) {
     if (i % 100 == 0) ExpectServing();
   }
   ExpectServing();
-  // The scrape's own connection took one place.
+  // The best of a few: this machine may be busy with something else.
+  auto best = std::chrono::steady_clock::duration::max();
+  for (int i = 0; i < 10; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    ExpectServing();
+    best = std::min(best, std::chrono::steady_clock::now() - start);
+  }
+  EXPECT_LT(best, std::chrono::milliseconds(50));
+  // The scrapes' own connections took one place.
   const auto open = [&idle] {
     return static_cast<size_t>(std::count_if(
         idle.begin(), idle.end(), [](HttpClient& c) { return !c.Ended(); }));

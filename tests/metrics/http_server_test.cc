@@ -139,6 +139,48 @@ TEST_F(HttpServerTest, ListsTheRoutesForAnUnknownPath) {
   }
 }
 
+TEST_F(HttpServerTest, ARouteMayHaveAVariableSegment) {
+  const auto segment = [](const char* route) {
+    return [route](const HttpRequest& r) {
+      HttpResponse response;
+      response.body = std::string(route) + "|" + r.segment;
+      return response;
+    };
+  };
+  server_.Handle(HttpMethod::kGet, "/things/{id}/size", segment("size"));
+  server_.Handle(HttpMethod::kGet, "/things/{id}", segment("thing"));
+  server_.Handle(HttpMethod::kGet, "/things/all", segment("all"));
+  Start();
+  HttpClient client(port_);
+  EXPECT_EQ(BodyOf(client.Get("/things/17/size")), "size|17");
+  EXPECT_EQ(BodyOf(client.Get("/things/17?x")), "thing|17");
+  EXPECT_EQ(BodyOf(client.Get("/things/a%20b/size")), "size|a b");
+  EXPECT_EQ(BodyOf(client.Get("/things/all")), "all|");
+  EXPECT_EQ(BodyOf(client.Get("/things/all/size")), "size|all");
+  for (const std::string path :
+       {"/things", "/things/", "/things//size", "/things/1/2/size",
+        "/things/1%2F2/size", "/things/1/size/", "/things/1/siz"}) {
+    EXPECT_EQ(StatusOf(client.Get(path)), 404) << path;
+  }
+  EXPECT_EQ(HeaderOf(Exchange("POST /things/1 HTTP/1.1\r\nHost: localhost\r\n"
+                              "Content-Length: 0\r\n\r\n"),
+                     "Allow"),
+            "GET, HEAD");
+}
+
+TEST_F(HttpServerTest, SendsTheHeadersOfAResponse) {
+  server_.Handle(HttpMethod::kGet, "/more", [](const HttpRequest&) {
+    HttpResponse response;
+    response.headers = {{"X-One", "1"}, {"X-Two", "a, b"}};
+    return response;
+  });
+  Start();
+  HttpClient client(port_);
+  const std::string answer = client.Get("/more");
+  EXPECT_EQ(HeaderOf(answer, "X-One"), "1");
+  EXPECT_EQ(HeaderOf(answer, "X-Two"), "a, b");
+}
+
 TEST_F(HttpServerTest, RefusesAWrongMethod) {
   Start();
   const auto allow = [this](const std::string& start) {

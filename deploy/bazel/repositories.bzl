@@ -4,6 +4,8 @@ Debian's Bazel 4.2.3 looks for rules_cc and, for every cc_test, for
 remote_coverage_tools. Debian's rules_cc is too new for it, hence two shims.
 """
 
+load(":npm.bzl", "npm_packages")
+
 _RULES_CC = """\
 # The native rules under the names that rules_cc gives them.
 cc_binary = native.cc_binary
@@ -22,6 +24,30 @@ _COVERAGE = """\
 sh_binary(
     name = "coverage_report_generator",
     srcs = ["unsupported.sh"],
+    visibility = ["//visibility:public"],
+)
+"""
+
+_UPLOT = """\
+exports_files(
+    [
+        "uplot/LICENSE",
+        "uplot/dist/uPlot.iife.min.js",
+        "uplot/dist/uPlot.min.css",
+    ],
+    visibility = ["//visibility:public"],
+)
+"""
+
+_PLAYWRIGHT = """\
+exports_files(
+    ["playwright-core/package.json"],
+    visibility = ["//visibility:public"],
+)
+
+filegroup(
+    name = "playwright",
+    srcs = glob(["playwright-core/**"]),
     visibility = ["//visibility:public"],
 )
 """
@@ -166,3 +192,18 @@ def system_libraries():
         "prometheus_cpp": {"core": ["prometheus-cpp-core"]},
     }.items():
         _system_library(name = name, targets = targets)
+
+def npm_repositories():
+    """What comes from npm: the plots of the page, and what drives its test."""
+    npm_packages(
+        name = "uplot",
+        build = _UPLOT,
+        packages = ["uplot"],
+        set = "run",
+    )
+    npm_packages(
+        name = "playwright",
+        build = _PLAYWRIGHT,
+        packages = ["playwright-core"],
+        set = "test",
+    )

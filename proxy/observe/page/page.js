@@ -1,0 +1,151 @@
+// The status page: asks weir each second, and lets the views show the answer.
+
+import {askAndPost} from "./actions.js";
+import {Connections} from "./connections.js";
+import {byId, say, setText} from "./dom.js";
+import {count, duration, timeOfDay} from "./format.js";
+import {Forwards} from "./forwards.js";
+import {Loops} from "./loops.js";
+import {Plots} from "./plots.js";
+import {Poll} from "./poll.js";
+import {History, Reading} from "./readings.js";
+import {Stalls} from "./stalls.js";
+
+const STATUS_MS = 1000;
+// More often, for a stall is short; it disturbs no loop.
+const REACTORS_MS = 500;
+
+const history = new History();
+const loops = new Loops();
+const forwards = new Forwards();
+const stalls = new Stalls();
+const plots = new Plots();
+const connections = new Connections();
+let status = null;
+let stallThreshold;
+let answered = null;  // when it last did, in milliseconds
+let lostTimer = null;
+let drainSince = null;  // weir's time, where this page saw it begin
+
+function showFigures() {
+  if (!status) return;
+  const seconds = Number(document.querySelector("#window input:checked").value);
+  const older = history.before(seconds);
+  loops.show(older, history.latest);
+  forwards.show(status.forwards, older, history.latest);
+}
+
+function showHead() {
+  setText(byId("version"), status.version);
+  const phase = byId("phase");
+  setText(phase, status.phase);
+  phase.dataset.phase = status.phase;
+  setText(byId("facts"), `up ${duration(status.uptime_seconds)} · pid ${status.pid} · ` +
+    `${status.poller} · at most ${count(status.max_connections)} connections`);
+  document.title = `weir: ${status.phase}`;
+  byId("drain").disabled = status.phase === "draining";
+}
+
+function showDrain(phaseBefore) {
+  const draining = status.phase === "draining";
+  byId("draining").hidden = !draining;
+  if (!draining) {
+    drainSince = null;
+    return;
+  }
+  // Only who saw it begin knows how much time is left.
+  if (phaseBefore && phaseBefore !== "draining") drainSince = status.time_seconds;
+  const limit = status.drain_timeout_seconds;
+  const rest = drainSince === null ? null : limit - (status.time_seconds - drainSince);
+  setText(byId("draining"),
+    `Draining: ${count(history.latest.total("active"))} connections are left. ` +
+    (rest === null ? `Those that stay are reset ${duration(limit)} after it began.` :
+      rest > 0 ? `Those that stay are reset in ${Math.ceil(rest)} s.` : "Time is up."));
+}
+
+function onStatus(data) {
+  const phaseBefore = status?.pid === data.pid ? status.phase : null;
+  status = data;
+  foundAgain();
+  const reading = new Reading(data);
+  if (!history.add(reading)) {
+    plots.forget();
+    say("weir was started anew.");
+  }
+  showHead();
+  showDrain(phaseBefore);
+  showFigures();
+  plots.add(reading, stallThreshold);
+  connections.setTotal(reading.total("active"));
+}
+
+function foundAgain() {
+  answered = Date.now();
+  document.body.classList.remove("lost");
+  byId("lost").hidden = true;
+  clearInterval(lostTimer);
+  lostTimer = null;
+  setText(byId("answered"), `Last answer ${timeOfDay(answered / 1000)}`);
+}
+
+function showLost() {
+  setText(byId("lost"), answered === null ? "No answer yet. Still asking." :
+    `No answer since ${timeOfDay(answered / 1000)}, ` +
+    `for ${duration((Date.now() - answered) / 1000)}. ` +
+    (status?.phase === "draining" ? "It was draining: it may have ended. " : "") +
+    "What is below is old. Still asking.");
+}
+
+function onLost() {
+  document.body.classList.add("lost");
+  byId("lost").hidden = false;
+  showLost();
+  lostTimer ??= setInterval(showLost, 1000);
+}
+
+byId("window").addEventListener("change", showFigures);
+
+byId("drain").addEventListener("click", async () => {
+  const limit = duration(status?.drain_timeout_seconds);
+  if (await askAndPost({
+    title: "Drain weir?",
+    text: "It accepts no new connections, ends idle ones, lets busy ones finish for up to " +
+      `${limit}, and then exits. This cannot be taken back.`,
+    yes: "Drain",
+    path: "drain",
+  })) say("weir drains.");
+});
+
+const THEMES = ["system", "light", "dark"];
+
+function showTheme() {
+  setText(byId("theme"), `Colours: ${document.documentElement.dataset.theme ?? "system"}`);
+  plots.redraw();
+}
+
+byId("theme").addEventListener("click", () => {
+  const root = document.documentElement;
+  const next = THEMES[(THEMES.indexOf(root.dataset.theme ?? "system") + 1) % THEMES.length];
+  if (next === "system") {
+    delete root.dataset.theme;
+  } else {
+    root.dataset.theme = next;
+  }
+  try {
+    localStorage.setItem("weir-theme", next);
+  } catch {
+    // No storage here: for this visit only.
+  }
+  showTheme();
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showTheme);
+showTheme();
+
+new Poll("debug/reactors", REACTORS_MS, {
+  onData: (data) => {
+    stallThreshold = data.stall_threshold_seconds;
+    loops.setActivities(data.reactors);
+    stalls.show(data);
+  },
+});
+new Poll("status", STATUS_MS, {onData: onStatus, onError: onLost});

@@ -38,7 +38,7 @@ class HttpReply {
 };
 
 // What a handler that answers later leaves behind: for how long its client
-// waits, and what the client is told then.
+// waits, and what the client is told then (null: that nobody answered).
 struct HttpDeferral {
   std::chrono::milliseconds limit;
   HttpReply::Maker late;

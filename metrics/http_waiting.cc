@@ -8,6 +8,16 @@
 #include "metrics/http_exchange.h"
 
 namespace weir {
+namespace {
+
+HttpResponse Nobody() {
+  HttpResponse response;
+  response.status = 504;
+  response.body = "No answer in time.\n";
+  return response;
+}
+
+}  // namespace
 
 HttpWaiting::HttpWaiting(event_base* base, std::shared_ptr<HttpInbox> inbox)
     : base_(base), inbox_(std::move(inbox)) {}
@@ -75,7 +85,7 @@ void HttpWaiting::Answer(uint64_t id, const HttpReply::Maker& make) {
   const std::unique_ptr<Entry> entry = Take(id);
   if (entry == nullptr) return;
   evhttp_connection_set_closecb(entry->connection, nullptr, nullptr);
-  Send(entry->request, make());
+  Send(entry->request, make ? make() : Nobody());
 }
 
 void HttpWaiting::OnGone(uint64_t id) {

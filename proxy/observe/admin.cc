@@ -2,47 +2,31 @@
 
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "metrics/http_message.h"
+#include "metrics/http_reply.h"
+#include "proxy/observe/admin_commands.h"
+#include "proxy/observe/admin_connections.h"
+#include "proxy/observe/admin_status.h"
+#include "proxy/observe/page/page.h"
+#include "proxy/observe/probes.h"
+#include "proxy/observe/responses.h"
 
 namespace weir {
 namespace {
 
-constexpr int kOk = 200;
-constexpr int kAccepted = 202;
-constexpr int kUnavailable = 503;
-
-constexpr char kEndpoints[] =
-    "weir\n"
-    "\n"
-    "GET  /metrics  Prometheus text format\n"
-    "GET  /startup  200 when every listener is bound\n"
-    "GET  /ready    200 while new connections are welcome\n"
-    "GET  /live     200 while every loop turns\n"
-    "POST /drain    stop to accept, let connections end, exit\n";
-
-HttpResponse Text(int status, std::string body) {
-  HttpResponse response;
-  response.status = status;
-  response.body = std::move(body);
-  return response;
-}
-
-// What a probe is told: its body says what state the process is in.
-HttpResponse Probe(bool ok, const char* state) {
-  return Text(ok ? kOk : kUnavailable, absl::StrCat(state, "\n"));
-}
-
-const char* PhaseName(Health::Phase phase) {
-  switch (phase) {
-    case Health::Phase::kStarting:
-      return "starting";
-    case Health::Phase::kReady:
-      return "ready";
-    case Health::Phase::kDraining:
-      return "draining";
-  }
-  return "";
+// The page loads nothing from elsewhere, runs no script that is written into
+// it, and shows in no frame of another, which could lead a click onto a button.
+const std::vector<std::pair<std::string, std::string>>& PageHeaders() {
+  static const auto& headers =
+      *new std::vector<std::pair<std::string, std::string>>{
+          {"Content-Security-Policy",
+           "default-src 'self'; base-uri 'none'; form-action 'none'; "
+           "frame-ancestors 'none'"},
+          {"X-Frame-Options", "DENY"},
+          {"Referrer-Policy", "no-referrer"},
+          {"Cross-Origin-Opener-Policy", "same-origin"},
+          {"Cross-Origin-Resource-Policy", "same-origin"}};
+  return headers;
 }
 
 double Flag(bool value) { return value ? 1 : 0; }
@@ -59,40 +43,77 @@ void AddStateMetrics(const std::string& version, const Health* health,
                      [health] { return Flag(health->draining()); });
 }
 
-Admin::Admin(Options options) : options_(std::move(options)) {
-  const Health* health = options_.health;
-  server_.Handle(HttpMethod::kGet, "/",
-                 [](const HttpRequest&) { return Text(kOk, kEndpoints); });
-  server_.Handle(HttpMethod::kGet, "/metrics", [this](const HttpRequest&) {
-    HttpResponse response = Text(kOk, options_.registry->Serialize());
-    response.content_type = Registry::kContentType;
-    return response;
-  });
-  server_.Handle(HttpMethod::kGet, "/startup", [health](const HttpRequest&) {
-    const Health::Phase phase = health->phase();
-    return Probe(phase != Health::Phase::kStarting, PhaseName(phase));
-  });
-  server_.Handle(HttpMethod::kGet, "/ready", [health](const HttpRequest&) {
-    const Health::Phase phase = health->phase();
-    return Probe(phase == Health::Phase::kReady, PhaseName(phase));
-  });
-  server_.Handle(HttpMethod::kGet, "/live",
-                 [this](const HttpRequest&) { return Live(); });
-  server_.Handle(HttpMethod::kPost, "/drain", [this](const HttpRequest&) {
-    options_.request_drain();
-    return Text(kAccepted, "draining\n");
-  });
+Admin::Admin(Options options)
+    : options_(std::move(options)),
+      loops_(&options_.facts, options_.loops, options_.stack_names,
+             options_.clock) {
+  for (const LoopSource& loop : options_.loops) {
+    loop_names_.push_back(loop.name);
+  }
+  lister_ = std::make_unique<ConnectionLister>(
+      &options_.facts, options_.workers, server_.poster(), options_.clock);
+  killer_ =
+      std::make_unique<ConnectionKiller>(options_.workers, server_.poster());
+  // In the order in which a 404 lists them.
+  AddPage();
+  AddProbes(options_.registry, options_.health, options_.loops, &server_);
+  AddQuestions();
+  AddCommands();
 }
 
-HttpResponse Admin::Live() const {
-  std::string stuck;
-  for (const Loop& loop : options_.loops) {
-    const std::chrono::nanoseconds age = loop.age();
-    if (age < kDeadAfter) continue;
-    absl::StrAppendFormat(&stuck, "%s: stuck for %.1f s\n", loop.name,
-                          std::chrono::duration<double>(age).count());
+Admin::~Admin() { Stop(); }
+
+void Admin::AddPage() {
+  for (const PageFile& file : PageFiles()) {
+    server_.Handle(HttpMethod::kGet, std::string(file.path),
+                   [&file](const HttpRequest&) {
+                     HttpResponse response;
+                     response.content_type = file.content_type;
+                     response.body = file.body;
+                     response.headers = PageHeaders();
+                     return response;
+                   });
   }
-  return stuck.empty() ? Text(kOk, "live\n") : Text(kUnavailable, stuck);
+}
+
+void Admin::AddQuestions() {
+  server_.Handle(HttpMethod::kGet, "/status", [this](const HttpRequest&) {
+    return JsonResponse(kHttpOk,
+                        StatusJson(options_.facts, options_.health->phase(),
+                                   options_.inject_stall != nullptr,
+                                   *options_.registry, options_.clock));
+  });
+  server_.Handle(HttpMethod::kGet, "/config", [this](const HttpRequest&) {
+    return JsonResponse(kHttpOk, ConfigJson(options_.facts));
+  });
+  server_.Handle(HttpMethod::kGet, "/debug/reactors",
+                 [this](const HttpRequest&) {
+                   return JsonResponse(kHttpOk, loops_.Get());
+                 });
+  server_.HandleLater(HttpMethod::kGet, "/debug/connections",
+                      [this](const HttpRequest& request, HttpReply reply) {
+                        return lister_->Get(request, std::move(reply));
+                      });
+}
+
+void Admin::AddCommands() {
+  server_.Handle(HttpMethod::kPost, "/drain", [this](const HttpRequest&) {
+    options_.request_drain();
+    return TextResponse(kHttpAccepted, "draining");
+  });
+  server_.Handle(HttpMethod::kPost, "/log_level",
+                 [this](const HttpRequest& request) {
+                   return PostLogLevel(request, options_.set_log_level);
+                 });
+  server_.HandleLater(HttpMethod::kPost, "/connections/{id}/close",
+                      [this](const HttpRequest& request, HttpReply reply) {
+                        return killer_->Post(request, std::move(reply));
+                      });
+  server_.HandleLater(HttpMethod::kPost, "/debug/stall",
+                      [this](const HttpRequest& request, HttpReply reply) {
+                        return PostStall(request, std::move(reply), loop_names_,
+                                         options_.inject_stall);
+                      });
 }
 
 }  // namespace weir

@@ -1,20 +1,29 @@
-// Public. The admin port: metrics to scrape, probes to ask, and a command to
-// drain. On a thread of its own, so a busy reactor never delays an answer.
+// Public. The admin port: metrics to scrape, probes to ask, what loops and
+// connections do, a status page, and an operator's commands. On a thread of its
+// own, so a busy reactor never delays an answer; what only a loop can tell is
+// asked of it, and answered without it after 250 ms.
 
 #ifndef PROXY_OBSERVE_ADMIN_H_
 #define PROXY_OBSERVE_ADMIN_H_
 
-#include <chrono>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "metrics/http_server.h"
 #include "metrics/registry.h"
+#include "proxy/observe/admin_loops.h"
+#include "proxy/observe/admin_sources.h"
 #include "proxy/observe/health.h"
+#include "proxy/observe/log_writer.h"
+#include "reactor/clock.h"
 
 namespace weir {
+
+class ConnectionKiller;
+class ConnectionLister;
 
 // Registers weir_build_info, weir_ready and weir_draining. `health` outlives
 // the registry's last scrape.
@@ -24,29 +33,28 @@ void AddStateMetrics(const std::string& version, const Health* health,
 // Made, started and stopped by the control thread.
 class Admin {
  public:
-  // A loop that /live watches.
-  struct Loop {
-    std::string name;
-    // How long its current iteration has been running; 0 while it polls. Called
-    // on the admin thread.
-    std::function<std::chrono::nanoseconds()> age;
-  };
-
   struct Options {
     const Registry* registry = nullptr;  // outlives this; so do the next
     const Health* health = nullptr;
-    std::vector<Loop> loops;
-    // POST /drain. Called on the admin thread, possibly several times: must
-    // only post to the control loop.
-    std::function<void()> request_drain;
-  };
+    Clock* clock = &Clock::Real();
 
-  // An iteration that runs for this long is taken for dead (/live is 503).
-  static constexpr std::chrono::seconds kDeadAfter{30};
+    ProcessFacts facts;
+    std::vector<LoopSource> loops;
+    std::vector<WorkerSource> workers;
+    StackNames stack_names;  // may be null
+
+    // All are called on the admin thread and must only post.
+    // POST /drain; possibly several times.
+    std::function<void()> request_drain;
+    // POST /log_level.
+    std::function<void(LogLevel)> set_log_level;
+    // POST /debug/stall; null: not allowed.
+    std::function<void(StallOrder)> inject_stall;
+  };
 
   explicit Admin(Options options);
   // Stops.
-  ~Admin() = default;
+  ~Admin();
   Admin(const Admin&) = delete;
   Admin& operator=(const Admin&) = delete;
 
@@ -57,9 +65,16 @@ class Admin {
   void Stop() { server_.Stop(); }
 
  private:
-  HttpResponse Live() const;
+  void AddPage();
+  void AddQuestions();
+  void AddCommands();
 
   const Options options_;
+  std::vector<std::string> loop_names_;
+  // The server's thread's; destroyed after the server.
+  AdminLoops loops_;
+  std::unique_ptr<ConnectionLister> lister_;
+  std::unique_ptr<ConnectionKiller> killer_;
   HttpServer server_;
 };
 

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string_view>
 
 namespace weir {
 
@@ -27,6 +28,18 @@ class Health {
   // Release and acquire: who sees a phase also sees what was done before it.
   std::atomic<Phase> phase_{Phase::kStarting};
 };
+
+constexpr std::string_view PhaseName(Health::Phase phase) {
+  switch (phase) {
+    case Health::Phase::kStarting:
+      return "starting";
+    case Health::Phase::kReady:
+      return "ready";
+    case Health::Phase::kDraining:
+      return "draining";
+  }
+  return "";
+}
 
 }  // namespace weir
 

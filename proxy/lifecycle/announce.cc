@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "proxy/config/version.h"
+#include "proxy/lifecycle/instance_file.h"
 #include "proxy/lifecycle/ports_file.h"
 #include "proxy/lifecycle/proxy.h"
 #include "proxy/lifecycle/startup_report.h"
@@ -62,6 +63,16 @@ absl::Status Proxy::WritePorts() const {
   return WritePortsFile(settings_.ports_file, ports);
 }
 
+void Proxy::WriteInstanceFile() {
+  const absl::Status written =
+      instance_file_.Write(RunDirectory(), admin_address_);
+  if (written.ok()) return;
+  // A file system that cannot be written is common in containers: no warning.
+  log_->Plain(LogLevel::kVerbose,
+              absl::StrCat("weir: weir status and the like need --admin: ",
+                           written.message()));
+}
+
 absl::Status Proxy::Announce() {
   StartupReport report{.version = std::string(kVersion),
                        .pid = getpid(),
@@ -78,6 +89,7 @@ absl::Status Proxy::Announce() {
   }
   if (admin_ != nullptr) {
     report.admin = absl::StrCat("http://", admin_address_.ToString());
+    WriteInstanceFile();
   }
   report.took = Clock::Real().Now() - created_at_;
   for (const std::string& warning : std::exchange(warnings_, {})) {

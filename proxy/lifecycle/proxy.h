@@ -16,6 +16,7 @@
 #include "proxy/config/forward_spec.h"
 #include "proxy/config/settings.h"
 #include "proxy/lifecycle/drain.h"
+#include "proxy/lifecycle/instance_file.h"
 #include "proxy/lifecycle/listeners.h"
 #include "proxy/observe/admin.h"
 #include "proxy/observe/forward_metrics.h"
@@ -75,6 +76,7 @@ class Proxy {
   void RegisterMetrics();
 
   absl::Status WritePorts() const;
+  void WriteInstanceFile();
   absl::Status Announce();
   void OnSignal(int signal);
   // Ends the process although a loop hangs, whose thread nobody can end.
@@ -110,6 +112,7 @@ class Proxy {
   std::unique_ptr<UpstreamDirectory> upstreams_;
   std::unique_ptr<Admin> admin_;
   Address admin_address_;
+  InstanceFile instance_file_;  // says where that is
   std::unique_ptr<SignalWatcher> signals_;
   std::unique_ptr<Drain> drain_;
   bool signalled_ = false;       // a first signal asked for a drain

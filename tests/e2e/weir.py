@@ -70,6 +70,12 @@ def wait_until(condition, what, timeout=LONG, interval=0.005):
         time.sleep(interval)
 
 
+def _environment(run_directory, more):
+    """Ours, but for where processes of weir find each other: no test sees those
+    of another, or the machine's."""
+    return dict(os.environ, XDG_RUNTIME_DIR=run_directory, **(more or {}))
+
+
 class Page:
     """A parsed /metrics page."""
 
@@ -147,7 +153,7 @@ class Weir:
         try:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr,
-                pass_fds=(ready_write,), env=dict(os.environ, **(env or {})),
+                pass_fds=(ready_write,), env=_environment(self.directory, env),
                 preexec_fn=before_exec)
         finally:
             os.close(ready_write)
@@ -394,7 +400,7 @@ def run(*args, timeout=LONG, env=None, wrapper=(), preexec=None):
     """Runs weir to its end: (code, stdout, stderr)."""
     done = subprocess.run(list(wrapper) + [binary()] + list(args), stdin=subprocess.DEVNULL,
                           capture_output=True, timeout=timeout, preexec_fn=preexec,
-                          env=dict(os.environ, **(env or {})))
+                          env=_environment("/nonexistent", env))
     stderr = done.stderr.decode(errors="replace")
     for report in _REPORTS:
         if report in stderr:

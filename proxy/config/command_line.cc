@@ -65,6 +65,17 @@ absl::StatusOr<std::vector<ForwardSpec>> ReadForwards(
           absl::StrCat("--admin=", FLAGS_admin, ": ", forward.name,
                        " listens there (", forward.text, ")"));
     }
+    if (settings.probes && ListenersCollide(forward.listen, *settings.probes)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--probes=", FLAGS_probes, ": ", forward.name,
+                       " listens there (", forward.text, ")"));
+    }
+  }
+  if (settings.probes && settings.admin && !settings.admin_is_default &&
+      ListenersCollide(*settings.probes, *settings.admin)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--probes=", FLAGS_probes,
+        ": the admin port listens there (--admin=", FLAGS_admin, ")"));
   }
   return forwards;
 }

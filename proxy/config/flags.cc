@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "absl/types/span.h"
 #include "gflags/gflags.h"
@@ -18,6 +20,14 @@ DEFINE_bool(affinity, false, "pin each loop to a core of its own");
 DEFINE_string(shard, "least",
               "which loop gets a connection: least (the one with the fewest), "
               "round_robin or local (the one that accepted it)");
+DEFINE_string(stall_threshold, "10ms",
+              "a callback or a round of a loop that takes this long is counted "
+              "as a stall");
+DEFINE_bool(allow_stall_injection, false,
+            "let POST /debug/stall hold a loop, to see how that shows");
+DEFINE_bool(loop_metrics, true,
+            "observe the loops; --noloop_metrics: neither lag nor stalls, to "
+            "measure what that costs");
 
 DEFINE_int32(max_connections, 0,
              "connections at once; 0: as many as the descriptors allow");
@@ -26,9 +36,13 @@ DEFINE_string(buffer_memory, "0",
               "quarter of the memory limit");
 
 DEFINE_string(admin, "127.0.0.1:9464",
-              "where /metrics, /startup, /ready, /live and POST /drain are "
-              "served: IP:PORT, or PORT on 127.0.0.1; off: nowhere. The "
-              "default moves to a free port when taken");
+              "where the status page, /metrics, probes and commands are "
+              "served: IP:PORT, PORT on 127.0.0.1, or a unix socket of mode "
+              "0600, /path or unix:path; off: nowhere. The default moves to a "
+              "free port when taken");
+DEFINE_string(probes, "",
+              "a second address, IP:PORT, for a kubelet or a scraper: only "
+              "/startup, /ready, /live and /metrics, only to read");
 DEFINE_string(resolvers, "",
               "DNS servers instead of those of /etc/resolv.conf: "
               "ADDRESS[:PORT],...");
@@ -63,9 +77,13 @@ constexpr FlagInfo kFlags[] = {
     {"reactors", "N", "Loops"},
     {"affinity", "", "Loops"},
     {"shard", "NAME", "Loops"},
+    {"stall_threshold", "TIME", "Loops"},
+    {"allow_stall_injection", "", "Loops"},
+    {"loop_metrics", "", "Loops"},
     {"max_connections", "N", "Limits"},
     {"buffer_memory", "SIZE", "Limits"},
     {"admin", "ADDRESS", "Surroundings"},
+    {"probes", "ADDRESS", "Surroundings"},
     {"resolvers", "LIST", "Surroundings"},
     {"ports_file", "FILE", "Surroundings"},
     {"ready_fd", "N", "Surroundings"},
@@ -78,16 +96,9 @@ constexpr FlagInfo kFlags[] = {
     {"dial", "", "Checking"},
 };
 
-constexpr std::string_view kLaterFlags[] = {"access_log",
-                                            "allow_stall_injection",
-                                            "dump",
-                                            "dump_bytes",
-                                            "forwards_file",
-                                            "live_timeout",
-                                            "log_format",
-                                            "probes",
-                                            "stall_threshold",
-                                            "timeout"};
+constexpr std::string_view kLaterFlags[] = {
+    "access_log",   "dump",       "dump_bytes", "forwards_file",
+    "live_timeout", "log_format", "timeout"};
 
 }  // namespace
 
@@ -100,6 +111,16 @@ const FlagInfo* FindFlag(std::string_view name) {
     if (flag.name == folded) return &flag;
   }
   return nullptr;
+}
+
+std::vector<std::pair<std::string, std::string>> FlagValues() {
+  std::vector<std::pair<std::string, std::string>> values;
+  for (const FlagInfo& flag : kFlags) {
+    const std::string name(flag.name);
+    values.emplace_back(
+        name, gflags::GetCommandLineFlagInfoOrDie(name.c_str()).current_value);
+  }
+  return values;
 }
 
 absl::Span<const std::string_view> LaterFlags() { return kLaterFlags; }

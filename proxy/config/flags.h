@@ -5,7 +5,10 @@
 #ifndef PROXY_CONFIG_FLAGS_H_
 #define PROXY_CONFIG_FLAGS_H_
 
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "absl/types/span.h"
 #include "gflags/gflags_declare.h"
@@ -15,6 +18,9 @@ DECLARE_string(poller);
 DECLARE_int32(reactors);
 DECLARE_bool(affinity);
 DECLARE_string(shard);
+DECLARE_string(stall_threshold);
+DECLARE_bool(allow_stall_injection);
+DECLARE_bool(loop_metrics);
 
 // Limits.
 DECLARE_int32(max_connections);
@@ -22,6 +28,7 @@ DECLARE_string(buffer_memory);
 
 // Around it.
 DECLARE_string(admin);
+DECLARE_string(probes);
 DECLARE_string(resolvers);
 DECLARE_string(ports_file);
 DECLARE_int32(ready_fd);
@@ -54,6 +61,9 @@ absl::Span<const FlagInfo> WeirFlags();
 
 // The flag of that name, or null. '-' counts as '_', so --drain-idle is known.
 const FlagInfo* FindFlag(std::string_view name);
+
+// Every flag's name and its value now, in that order.
+std::vector<std::pair<std::string, std::string>> FlagValues();
 
 // Names that are announced for later.
 absl::Span<const std::string_view> LaterFlags();

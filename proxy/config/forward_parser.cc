@@ -43,8 +43,10 @@ absl::Status CheckName(const SpecText& spec, std::string_view name) {
     return spec.Error(name.substr(kLongestName),
                       "a name has at most 32 characters");
   }
-  if (name == "admin") {
-    return spec.Error(name, "the name admin belongs to the admin port");
+  if (name == "admin" || name == "probes") {
+    return spec.Error(
+        name, absl::StrCat("the name ", std::string(name), " belongs to the ",
+                           std::string(name), " port"));
   }
   return absl::OkStatus();
 }

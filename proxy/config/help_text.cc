@@ -67,9 +67,20 @@ Exit codes
   2  wrong usage                  128+N  stopped by a second signal N
 
 On the admin address
-  /metrics     for Prometheus         /startup  200 once all listeners are open
-  /live        200 while loops turn   /ready    200 until a drain begins
-  POST /drain  as a signal does
+  /                   a page for browsers: lag, stalls, traffic, connections
+  /metrics            for Prometheus
+  /startup            200 once all listeners are open
+  /ready              200 until a drain begins
+  /live               200 while loops turn
+  /status             what it is and does, with every metric, as JSON
+  /config             flags and forwards
+  /debug/reactors     what each loop does now, and its last stalls
+  /debug/connections  all of them: ?forward=NAME ?limit=N
+  POST /drain                 as a signal does
+  POST /log_level             ?level=error, warning, info or verbose
+  POST /connections/ID/close  resets both ends
+  POST /debug/stall           ?reactor=0&ms=300&how=cpu, or blocked; and
+                              &connection=ID: on its behalf
 )";
 
 // `text` in lines that end before kWidth, all but the first indented.

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -87,26 +88,27 @@ absl::Status ReadShard(ShardPolicy* policy) {
                             DidYouMean(FLAGS_shard, kShardPolicyNames)));
 }
 
-absl::Status ReadAdmin(std::optional<ListenSpec>* admin) {
-  const std::string& text = FLAGS_admin;
-  if (text.empty() || text == "off") return absl::OkStatus();
-  // Both families take two sockets, which an admin port has not.
+// The place of one socket for HTTP.
+absl::Status ReadPlace(std::string_view flag, const std::string& text,
+                       std::optional<ListenSpec>* result) {
+  // Both families take two sockets, which such a port has not.
   for (const std::string_view any : {":", "*:", "any:"}) {
     if (text.compare(0, any.size(), any) != 0) continue;
     const std::string port = text.substr(any.size());
     if (port.find(':') != std::string::npos) break;
-    return Wrong("admin", text,
+    return Wrong(flag, text,
                  absl::StrCat("must be one address, such as 0.0.0.0:", port,
                               " or [::]:", port));
   }
   const SpecText spec(text);
   const absl::StatusOr<ListenSpec> listen =
       EndpointParser(spec).Listen(spec.text());
-  if (!listen.ok()) return Wrong("admin", text, FirstLine(listen.status()));
+  if (!listen.ok()) return Wrong(flag, text, FirstLine(listen.status()));
   ListenSpec place = *listen;
   switch (place.kind) {
     case ListenSpec::Kind::kUnix:
-      return Wrong("admin", text, "a unix socket is not supported yet");
+      *result = place;
+      return absl::OkStatus();
     case ListenSpec::Kind::kAny:  // refused above
     case ListenSpec::Kind::kLoopback:
       // One address is enough for what people and scrapers dial by hand.
@@ -119,8 +121,33 @@ absl::Status ReadAdmin(std::optional<ListenSpec>* admin) {
   const SpecText host(place.host);
   const absl::Status is_address =
       HostParser(host).Address(host.text()).status();
-  if (!is_address.ok()) return Wrong("admin", text, FirstLine(is_address));
-  *admin = place;
+  if (!is_address.ok()) return Wrong(flag, text, FirstLine(is_address));
+  *result = place;
+  return absl::OkStatus();
+}
+
+absl::Status ReadAdmin(std::optional<ListenSpec>* admin) {
+  const std::string& text = FLAGS_admin;
+  if (text.empty() || text == "off") return absl::OkStatus();
+  const absl::Status status = ReadPlace("admin", text, admin);
+  if (!status.ok()) return status;
+  if ((*admin)->kind == ListenSpec::Kind::kUnix &&
+      (*admin)->path.starts_with('@')) {
+    return Wrong("admin", text,
+                 "an abstract socket has no mode that keeps others out; give "
+                 "a path");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadProbes(std::optional<ListenSpec>* probes) {
+  const std::string& text = FLAGS_probes;
+  if (text.empty() || text == "off") return absl::OkStatus();
+  const absl::Status status = ReadPlace("probes", text, probes);
+  if (!status.ok()) return status;
+  if ((*probes)->kind == ListenSpec::Kind::kUnix) {
+    return Wrong("probes", text, "must be an address; --admin takes a path");
+  }
   return absl::OkStatus();
 }
 
@@ -218,14 +245,18 @@ absl::StatusOr<Settings> SettingsFromFlags() {
         ReadShard(&settings.shard),
         ReadNumber("max_connections", FLAGS_max_connections, 0, INT32_MAX,
                    &settings.max_connections),
+        ReadTime("stall_threshold", FLAGS_stall_threshold,
+                 std::chrono::milliseconds(1), &settings.stall_threshold),
         ReadBufferMemory(&settings.buffer_memory), ReadAdmin(&settings.admin),
-        ReadResolvers(&settings.resolvers), ReadReadyFd(&settings.ready_fd),
-        ReadDrain(&settings.drain)}) {
+        ReadProbes(&settings.probes), ReadResolvers(&settings.resolvers),
+        ReadReadyFd(&settings.ready_fd), ReadDrain(&settings.drain)}) {
     if (!status.ok()) return status;
   }
   settings.admin_is_default =
       gflags::GetCommandLineFlagInfoOrDie("admin").is_default;
   settings.pin_reactors = FLAGS_affinity;
+  settings.allow_stall_injection = FLAGS_allow_stall_injection;
+  settings.loop_metrics = FLAGS_loop_metrics;
   settings.ports_file = FLAGS_ports_file;
   settings.verbose = FLAGS_verbose;
   settings.quiet = FLAGS_quiet;

@@ -30,13 +30,20 @@ struct Settings {
   int reactors = 0;  // 0: as many as the cores really allow
   bool pin_reactors = false;
   ShardPolicy shard = ShardPolicy::kLeast;
+  // What is counted as a stall; at least 1 ms.
+  Duration stall_threshold = std::chrono::milliseconds(10);
+  bool allow_stall_injection = false;  // POST /debug/stall
+  bool loop_metrics = true;            // off: to measure what they cost
 
   int max_connections = 0;    // 0: as many as the descriptors allow
   int64_t buffer_memory = 0;  // bytes; 0: a quarter of the memory limit
 
-  // None: off. Else of kind kHostPort, and the host is an address, no name.
+  // None: off. Else of kind kHostPort, and the host is an address, no name, or
+  // of kind kUnix with a path.
   std::optional<ListenSpec> admin;
   bool admin_is_default = true;  // nobody asked for an address
+  // None: off. Else of kind kHostPort, as above.
+  std::optional<ListenSpec> probes;
   // As Resolver::Options::servers: "10.0.0.2:53,[::1]:5353"; empty: those of
   // /etc/resolv.conf.
   std::string resolvers;

@@ -201,8 +201,47 @@ TEST_F(CommandLineTest, KnowsAdminAddresses) {
   EXPECT_EQ(SettingsOf({"--admin=localhost:0"}).admin->host, "127.0.0.1");
   EXPECT_EQ(SettingsOf({"--admin=[::1]:9000"}).admin->host, "::1");
   EXPECT_EQ(SettingsOf({"--admin=[::]:9000"}).admin->port, 9000);
+  for (const char* const path : {"--admin=/run/a", "--admin=unix:/run/a"}) {
+    EXPECT_EQ(SettingsOf({path}).admin->kind, ListenSpec::Kind::kUnix);
+    EXPECT_EQ(SettingsOf({path}).admin->path, "/run/a");
+  }
   // Asked for, though it is the default's text.
   EXPECT_FALSE(SettingsOf({"--admin=127.0.0.1:9464"}).admin_is_default);
+}
+
+TEST_F(CommandLineTest, KnowsProbeAddresses) {
+  EXPECT_FALSE(SettingsOf({}).probes.has_value());
+  EXPECT_FALSE(SettingsOf({"--probes=off"}).probes.has_value());
+  EXPECT_EQ(SettingsOf({"--probes=9000"}).probes->host, "127.0.0.1");
+  EXPECT_EQ(SettingsOf({"--probes=0.0.0.0:9000"}).probes->host, "0.0.0.0");
+  EXPECT_EQ(FlagError("--probes=any:9000"),
+            "--probes=any:9000: must be one address, such as 0.0.0.0:9000 or "
+            "[::]:9000");
+  EXPECT_EQ(FlagError("--probes=/run/probes"),
+            "--probes=/run/probes: must be an address; --admin takes a path");
+  EXPECT_EQ(FlagError("--probes=db:9000"),
+            "--probes=db:9000: 'db' is not an address");
+  EXPECT_EQ(ErrorOf({"--probes=8080", "web@any:8080=db:1"}),
+            "--probes=8080: web listens there (web@any:8080=db:1)");
+  EXPECT_EQ(ErrorOf({"--probes=0.0.0.0:9", "--admin=9", "1=db:1"}),
+            "--probes=0.0.0.0:9: the admin port listens there (--admin=9)");
+  // An admin port that nobody asked for goes elsewhere.
+  EXPECT_TRUE(SettingsOf({"--probes=0.0.0.0:9464"}).probes.has_value());
+}
+
+TEST_F(CommandLineTest, KnowsHowLoopsAreWatched) {
+  const Settings settings = SettingsOf({});
+  EXPECT_EQ(settings.stall_threshold, std::chrono::milliseconds(10));
+  EXPECT_FALSE(settings.allow_stall_injection);
+  EXPECT_TRUE(settings.loop_metrics);
+  EXPECT_EQ(SettingsOf({"--stall_threshold=1ms"}).stall_threshold,
+            std::chrono::milliseconds(1));
+  EXPECT_TRUE(SettingsOf({"--allow-stall-injection"}).allow_stall_injection);
+  EXPECT_FALSE(SettingsOf({"--noloop_metrics"}).loop_metrics);
+  EXPECT_EQ(FlagError("--stall_threshold=0"),
+            "--stall_threshold=0: must be at least 1ms");
+  EXPECT_THAT(FlagError("--stall_threshold=10"),
+              testing::StartsWith("--stall_threshold=10: "));
 }
 
 TEST_F(CommandLineTest, RefusesUnknownFlags) {
@@ -231,7 +270,6 @@ TEST_F(CommandLineTest, SaysWhatComesLater) {
             "--forwards_file is not supported yet");
   EXPECT_EQ(FlagError("--log-format=json"),
             "--log-format is not supported yet");
-  EXPECT_EQ(FlagError("--probes=9"), "--probes is not supported yet");
   EXPECT_EQ(FlagError("--shard=lag"), "--shard=lag: not supported yet");
   EXPECT_EQ(ErrorOf({"1=db:1"}, {"WEIR_LOG_FORMAT=json"}),
             "WEIR_LOG_FORMAT is not supported yet");
@@ -303,8 +341,9 @@ TEST_F(CommandLineTest, RefusesBadAddresses) {
             "[::]:80");
   EXPECT_EQ(FlagError("--admin=:80"),
             "--admin=:80: must be one address, such as 0.0.0.0:80 or [::]:80");
-  EXPECT_EQ(FlagError("--admin=/run/admin"),
-            "--admin=/run/admin: a unix socket is not supported yet");
+  EXPECT_EQ(FlagError("--admin=unix:@name"),
+            "--admin=unix:@name: an abstract socket has no mode that keeps "
+            "others out; give a path");
   EXPECT_EQ(FlagError("--admin=::1:80"),
             "--admin=::1:80: IPv6 addresses need brackets: [::1]:80");
   EXPECT_EQ(FlagError("--admin=localhos:80"),

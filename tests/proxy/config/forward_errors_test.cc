@@ -81,6 +81,7 @@ INSTANTIATE_TEST_SUITE_P(
         Invalid{"abcdefghijklmnopqrstuvwxyz012345|6@1=db:1",
                 "a name has at most 32 characters"},
         Invalid{"|admin@1=db:1", "the name admin belongs to the admin port"},
+        Invalid{"|probes@1=db:1", "the name probes belongs to the probes port"},
         Invalid{"/run/user|@1000/x=db:1", "in a path '@' is written %40"}));
 
 INSTANTIATE_TEST_SUITE_P(

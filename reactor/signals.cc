@@ -13,6 +13,7 @@
 #include "absl/memory/memory.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "reactor/callback_kind.h"
 #include "reactor/errno_status.h"
 #include "reactor/fd.h"
 #include "reactor/poller.h"
@@ -71,6 +72,7 @@ SignalWatcher::~SignalWatcher() {
 }
 
 void SignalWatcher::OnReady(Ready) noexcept {
+  reactor_.Describe(CallbackKind::kSignal, {});
   // One of each kind can be pending; more is reported again.
   signalfd_siginfo pending[std::size(kSignals)];
   ssize_t size;

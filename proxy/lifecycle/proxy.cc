@@ -214,15 +214,16 @@ absl::Status Proxy::MakeAdmin() {
 
 void Proxy::RegisterMetrics() {
   AddStateMetrics(std::string(kVersion), &health_, &registry_);
-  forward_metrics_->Register(&registry_);
+  forward_metrics_->Register(&Clock::Real(), &registry_);
   for (size_t i = 0; i < monitors_.size(); ++i) {
     monitors_[i]->Register("weir_",
                            i == workers_.size() ? kControl : absl::StrCat(i),
                            &Clock::Real(), &registry_);
   }
-  for (const auto& worker : workers_) {
-    worker->accepts().Register(&registry_);
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i]->Register(absl::StrCat(i), &registry_);
   }
+  upstreams_->dns_metrics().Register(&registry_);
   constexpr char kDropped[] = "weir_log_dropped_total";
   constexpr char kDroppedHelp[] = "Log lines that were not written.";
   for (const LogSink* sink : sinks_) {

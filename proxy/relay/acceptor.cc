@@ -40,7 +40,10 @@ void Acceptor::Listen() {
   host_->reactor().Arm(handle_, kRead);
 }
 
-void Acceptor::OnReady(Ready) noexcept { AcceptBatch(kBatch); }
+void Acceptor::OnReady(Ready) noexcept {
+  host_->reactor().Describe(CallbackKind::kAccept, subject());
+  AcceptBatch(kBatch);
+}
 
 void Acceptor::AcceptBatch(int limit) {
   // What a connection leads to may pause this acceptor.
@@ -65,6 +68,8 @@ void Acceptor::AcceptBatch(int limit) {
       if (!Survive(r.error)) return;
       continue;
     }
+    // The one before it is another matter: connecting, or even its end.
+    if (i > 0) host_->reactor().Enter(CallbackKind::kAccept, subject());
     at_limit_ = false;
     host_->OnAccepted(
         forward_,
@@ -128,6 +133,7 @@ void Acceptor::Pause(int error) {
 
 void Acceptor::OnTimer() noexcept {
   if (state_ != State::kPaused) return;
+  host_->reactor().Describe(CallbackKind::kAccept, subject());
   Listen();
   // At once, for the wait may have left a full backlog.
   if (state_ == State::kListening) AcceptBatch(kBatch);

@@ -9,6 +9,7 @@
 #include "proxy/relay/accept_metrics.h"
 #include "proxy/relay/admission.h"
 #include "reactor/address.h"
+#include "reactor/callback_kind.h"
 #include "reactor/clock.h"
 #include "reactor/fd.h"
 #include "reactor/reactor.h"
@@ -68,6 +69,8 @@ class Acceptor final : public EventHandler, private Timer {
   void OnReady(Ready ready) noexcept override;
   void OnTimer() noexcept override;
 
+  // For the loop's account of what it does.
+  Subject subject() const { return {static_cast<uint32_t>(forward_), 0}; }
   // Accepts up to `limit` connections.
   void AcceptBatch(int limit);
   // What an errno means. True: go on.

@@ -26,22 +26,33 @@ Buffer BufferPool::Borrow(std::span<const char> bytes) {
   lent_ += kBufferSize;
   std::memcpy(buffer.data_.get(), bytes.data(), bytes.size());
   buffer.end_ = static_cast<uint32_t>(bytes.size());
+  held_.Add(static_cast<int64_t>(bytes.size()));
   return buffer;
+}
+
+void BufferPool::Consume(Buffer* buffer, size_t size) {
+  buffer->begin_ += static_cast<uint32_t>(size);
+  held_.Add(-static_cast<int64_t>(size));
 }
 
 void BufferPool::Return(Buffer* buffer) {
   if (!buffer->borrowed()) return;
   lent_ -= kBufferSize;
+  held_.Add(-static_cast<int64_t>(buffer->size()));
   if (free_.size() < kKept) free_.push_back(std::move(buffer->data_));
   *buffer = Buffer();
 }
 
 void BufferPool::Disown(const Buffer& buffer) {
-  if (buffer.borrowed()) lent_ -= kBufferSize;
+  if (!buffer.borrowed()) return;
+  lent_ -= kBufferSize;
+  held_.Add(-static_cast<int64_t>(buffer.size()));
 }
 
 void BufferPool::Adopt(const Buffer& buffer) {
-  if (buffer.borrowed()) lent_ += kBufferSize;
+  if (!buffer.borrowed()) return;
+  lent_ += kBufferSize;
+  held_.Add(static_cast<int64_t>(buffer.size()));
 }
 
 }  // namespace weir

@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "metrics/instrument.h"
+
 namespace weir {
 
 // A borrowed buffer and the bytes in it. Owns its memory; it goes back through
@@ -33,7 +35,6 @@ class Buffer {
   bool empty() const { return begin_ == end_; }
   size_t size() const { return end_ - begin_; }
   const char* data() const { return data_.get() + begin_; }
-  void Consume(size_t size) { begin_ += static_cast<uint32_t>(size); }
 
  private:
   friend class BufferPool;
@@ -63,6 +64,8 @@ class BufferPool {
   // A buffer that holds a copy of `bytes`. Requires that Available() was true
   // just before, and bytes.size() <= kBufferSize.
   Buffer Borrow(std::span<const char> bytes);
+  // The first `size` bytes of `*buffer` are sent.
+  void Consume(Buffer* buffer, size_t size);
   // Takes `*buffer` back; nothing if it is not borrowed. Bytes in it are
   // dropped.
   void Return(Buffer* buffer);
@@ -74,6 +77,8 @@ class BufferPool {
 
   // Bytes of memory lent now.
   size_t lent() const { return lent_; }
+  // Bytes in what is lent. Any thread may read it.
+  const Gauge& held() const { return held_; }
 
  private:
   // Kept for the next loan; more is given back to the allocator.
@@ -81,6 +86,7 @@ class BufferPool {
 
   const size_t cap_;
   size_t lent_ = 0;
+  Gauge held_;
   std::unique_ptr<char[]> scratch_{new char[kBufferSize]};
   std::vector<std::unique_ptr<char[]>> free_;
 };

@@ -67,6 +67,7 @@ Pump::Step Pump::ReadEnded(Io io, const Transport& source) {
 void Pump::CountSent(size_t bytes, const Counters& counters) {
   bytes_ += bytes;
   counters.sent->Add(bytes);
+  counters.copied->Add(bytes);
 }
 
 Pump::Step Pump::Copy(Kernel& kernel, BufferPool& pool, Transport& source,
@@ -126,7 +127,7 @@ Pump::Step Pump::Flush(Kernel& kernel, BufferPool& pool, Transport& target,
   const Transport::IoResult write =
       target.Write(kernel, buffer_.data(), buffer_.size());
   CountSent(write.bytes, counters);
-  buffer_.Consume(write.bytes);
+  pool.Consume(&buffer_, write.bytes);
   if (buffer_.empty()) pool.Return(&buffer_);
   return write.io == Io::kStarved ? Step::kStarved : Step::kMoved;
 }

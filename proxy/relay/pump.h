@@ -40,6 +40,7 @@ class Pump {
     Counter* received;
     Counter* sent;
     Counter* discarded;
+    Counter* copied;  // sent, whatever the forward
   };
 
   // How the stream of the source stands.

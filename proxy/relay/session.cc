@@ -3,14 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "proxy/relay/stream_options.h"
-
 namespace weir {
 namespace {
-
-// Sessions that are over by then (most, under load) are spared what only long
-// ones need. Far less than the shortest keepalive time that finds anybody dead.
-constexpr Duration kSettled = std::chrono::seconds(1);
 
 // An idle session must stay small: tens of thousands wait in a gateway.
 static_assert(sizeof(Session) <= 424);
@@ -18,9 +12,11 @@ static_assert(sizeof(Session) <= 424);
 }  // namespace
 
 Session::Session(SessionHost* host, ForwardState* forward, uint64_t id,
-                 const PeerName& client_name)
+                 const PeerName& client_name, MonoTime accepted_at)
     : host_(host), forward_(forward), id_(id), client_name_(client_name) {
-  opened_at_ = progress_at_ = looked_at_ = host_->reactor().Now();
+  progress_at_ = looked_at_ = host_->reactor().Now();
+  // Another loop's clock may have been read after the last wait of this one.
+  opened_at_ = std::min(accepted_at, progress_at_);
 }
 
 void Session::SetStage(Stage stage) {
@@ -35,7 +31,8 @@ void Session::SetStage(Stage stage) {
 
 void Session::Start(UniqueFd client, FdKind kind) {
   const ForwardSpec& spec = *forward_->spec;
-  deadline_ = opened_at_ + spec.connect_timeout;
+  // What a hand-off took is not taken from it.
+  deadline_ = progress_at_ + spec.connect_timeout;
   if (spec.lifetime != kForever) lifetime_at_ = opened_at_ + spec.lifetime;
   SetStage(Stage::kWaiting);
   client_.Open(std::move(client), kind, Transport::Assume::kConnected);
@@ -61,10 +58,22 @@ void Session::OnAddresses() {
 void Session::OnTransportReady(Transport*) noexcept {
   // A session whose turn is queued has had its share of this round; the
   // transport remembers what the event said.
-  if (!Runnable::linked()) Drive();
+  if (Runnable::linked()) return;
+  Describe();
+  Drive();
 }
 
-void Session::Run() noexcept { Drive(); }
+void Session::Run() noexcept {
+  Describe();
+  Drive();
+}
+
+void Session::Describe() const {
+  const bool connecting =
+      stage_ == Stage::kWaiting || stage_ == Stage::kConnecting;
+  host_->reactor().Describe(
+      connecting ? CallbackKind::kConnect : CallbackKind::kRelay, subject());
+}
 
 void Session::Drive() {
   switch (stage_) {
@@ -80,6 +89,7 @@ void Session::Drive() {
     case Stage::kAborting:
       draining_ ? Discard() : Flush();
       break;
+    case Stage::kPreface:  // not there yet
     case Stage::kClosed:
       return;
   }
@@ -102,6 +112,9 @@ void Session::Wait() {
     return Close(CloseReason::kDnsFailed, Farewell::kReset);
   }
   SetStage(Stage::kConnecting);
+  progress_at_ = host_->reactor().Now();
+  // This may be the callback of a listener, a hand-off or a list of addresses.
+  host_->reactor().Enter(CallbackKind::kConnect, subject());
   Connected(connector_.Start(Site(), forward_->addresses, &upstream_));
 }
 
@@ -124,7 +137,10 @@ void Session::Connected(Connector::Outcome outcome) {
     case Connector::Outcome::kConnected:
       SetStage(Stage::kRelaying);
       deadline_ = kNever;
-      progress_at_ = looked_at_ = host_->reactor().Now();
+      looked_at_ = host_->reactor().Now();
+      forward_->metrics->connect_time.Observe(
+          (looked_at_ - progress_at_).count());
+      progress_at_ = looked_at_;
       host_->OnSessionOpen(*this);
       return Relay();
   }
@@ -134,7 +150,8 @@ Pump::Counters Session::CountersOf(const Pump* pump) const {
   ForwardShard& metrics = *forward_->metrics;
   const size_t from = Index(pump == &up_ ? Side::kClient : Side::kUpstream);
   return {&metrics.received[from], &metrics.sent[1 - from],
-          &metrics.discarded[from]};
+          &metrics.discarded[from],
+          &forward_->worker->relayed[Index(RelayPath::kCopy)]};
 }
 
 void Session::RunPump(Pump* pump, Transport* source, Transport* target) {
@@ -152,7 +169,11 @@ void Session::RunPump(Pump* pump, Transport* source, Transport* target) {
       retry_at_ = reactor.Now() + kRetry;
       break;
   }
-  if (pump->bytes() + pump->buffered() != before) progress_at_ = reactor.Now();
+  const bool moved = pump->bytes() + pump->buffered() != before;
+  if (moved && before == 0 && pump == &down_) {
+    forward_->metrics->first_byte.Observe((reactor.Now() - opened_at_).count());
+  }
+  if (moved) progress_at_ = reactor.Now();
 }
 
 void Session::RunPumps() {
@@ -187,9 +208,9 @@ void Session::Relay() {
 void Session::ArmPump(const Pump& pump, Transport* source, Transport* target) {
   Reactor* reactor = &host_->reactor();
   // A direction that can go on has its turn queued or a retry set.
-  if (pump.wants_write(*source) && !target->writable()) {
-    target->Arm(reactor, kWrite);
-  }
+  const bool blocked = pump.wants_write(*source) && !target->writable();
+  if (blocked) target->Arm(reactor, kWrite);
+  SetPaused(source == &client_ ? Side::kClient : Side::kUpstream, blocked);
   if (pump.wants_read() && !source->readable()) {
     source->Arm(reactor, kRead);
   } else {
@@ -197,95 +218,34 @@ void Session::ArmPump(const Pump& pump, Transport* source, Transport* target) {
   }
 }
 
-void Session::OnTimer() noexcept {
-  const MonoTime now = host_->reactor().Now();
-  if (now >= retry_at_) retry_at_ = kNever;
-  if (now >= lifetime_at_) {
-    return Close(CloseReason::kLifetime, Farewell::kReset);
+void Session::SetPaused(Side side, bool paused) {
+  const uint8_t bit = side == Side::kClient ? 1 : 2;
+  if (((paused_ & bit) != 0) == paused) return;
+  paused_ ^= bit;
+  ForwardShard& metrics = *forward_->metrics;
+  const int64_t now = host_->reactor().Now().time_since_epoch().count();
+  if (paused) {
+    metrics.pauses[Index(side)].Add();
+    metrics.paused[Index(side)].Enter(now);
+  } else {
+    metrics.paused[Index(side)].Leave(now);
   }
-  if (now >= deadline_ && stage_ == Stage::kWaiting) {
-    forward_->metrics->connects[Index(ConnectResult::kDns)].Add();
-    host_->OnConnectFailed(*this);
-    return Close(CloseReason::kDnsFailed, Farewell::kReset);
-  }
-  if (now >= deadline_ && stage_ == Stage::kAborting) {
-    return Close(reason_,
-                 draining_ && !dropped_ ? Farewell::kFin : Farewell::kReset);
-  }
-  if (stage_ == Stage::kConnecting && now >= connector_.due()) {
-    Connected(connector_.Due(Site(), &upstream_));
-    if (stage_ != Stage::kClosed) ArmTimer();
-    return;
-  }
-  if (!settled_ && stage_ == Stage::kRelaying) Settle();
-  if (!Look()) {
-    return Close(stage_ == Stage::kAborting ? reason_
-                 : ended_                   ? CloseReason::kHalfCloseTimeout
-                                            : CloseReason::kIdleTimeout,
-                 Farewell::kReset);
-  }
-  Drive();
 }
 
-void Session::Settle() {
-  settled_ = true;
-  if (upstream_.kind() != FdKind::kTcp) return;
-  SetKeepAliveOptions(host_->reactor().kernel(), upstream_.fd(),
-                      *forward_->spec);
-}
-
-Duration Session::Patience() const {
-  const ForwardSpec& spec = *forward_->spec;
-  switch (stage_) {
-    case Stage::kRelaying:
-      return ended_ ? std::min(spec.half_close_timeout, spec.idle_timeout)
-                    : spec.idle_timeout;
-    case Stage::kAborting:
-      return spec.half_close_timeout;
-    case Stage::kWaiting:
-    case Stage::kConnecting:
-    case Stage::kClosed:
-      break;
-  }
-  return kForever;
-}
-
-// A peer that reads slowly drains our send queue long before the socket says
-// that it is writable again: so a queue that shrank is progress too, and it is
-// looked at four times in the time that it has.
-bool Session::Look() {
-  const Duration patience = Patience();
-  if (patience == kForever) return true;
-  Reactor& reactor = host_->reactor();
-  const MonoTime now = reactor.Now();
-  if (now < std::max(progress_at_, looked_at_) + patience / 4 &&
-      now < progress_at_ + patience) {
-    return true;
-  }
-  const Transport* transports[] = {&client_, &upstream_};
-  for (size_t i = 0; i < queues_.size(); ++i) {
-    const auto queue =
-        static_cast<uint32_t>(transports[i]->SendQueue(reactor.kernel()));
-    if (queue < queues_[i]) progress_at_ = now;
-    queues_[i] = queue;
-  }
-  looked_at_ = now;
-  return now < progress_at_ + patience;
-}
-
-void Session::ArmTimer() {
-  MonoTime due = std::min({lifetime_at_, deadline_, retry_at_});
-  if (stage_ == Stage::kConnecting) due = std::min(due, connector_.due());
-  if (stage_ == Stage::kRelaying && !settled_) {
-    due = std::min(due, opened_at_ + kSettled);
-  }
-  if (const Duration patience = Patience(); patience != kForever) {
-    due = std::min({due, progress_at_ + patience,
-                    std::max(progress_at_, looked_at_) + patience / 4});
-  }
-  // Lazily: a timer that fires too early looks and goes back to sleep, which is
-  // cheaper than moving it with every byte.
-  if (due < deadline()) host_->reactor().Schedule(this, due);
+SessionInfo Session::Info() const {
+  SessionInfo info;
+  info.id = id_;
+  info.forward = forward_->index;
+  info.stage = stage_;
+  info.client = client_name_;
+  if (const Address* address = connector_.address()) info.upstream = *address;
+  info.opened_at = opened_at_;
+  info.progress_at = progress_at_;
+  info.bytes_up = up_.bytes();
+  info.bytes_down = down_.bytes();
+  info.buffered_up = up_.buffered();
+  info.buffered_down = down_.buffered();
+  return info;
 }
 
 }  // namespace weir

@@ -12,12 +12,15 @@
 #include "proxy/config/forward_spec.h"
 #include "proxy/observe/close_reason.h"
 #include "proxy/observe/forward_metrics.h"
+#include "proxy/observe/worker_metrics.h"
 #include "proxy/relay/buffer_pool.h"
 #include "proxy/relay/connector.h"
 #include "proxy/relay/peer_name.h"
 #include "proxy/relay/pump.h"
+#include "proxy/relay/session_info.h"
 #include "proxy/relay/transport.h"
 #include "proxy/upstream/address_list.h"
+#include "reactor/callback_kind.h"
 #include "reactor/clock.h"
 #include "reactor/fd.h"
 #include "reactor/intrusive_list.h"
@@ -33,6 +36,7 @@ struct ForwardState {
   size_t index = 0;
   const ForwardSpec* spec = nullptr;
   ForwardShard* metrics = nullptr;
+  WorkerMetrics* worker = nullptr;
   // Never null. Generation 0: the target's name was not looked up yet.
   AddressListPtr addresses = std::make_shared<AddressList>();
 };
@@ -94,8 +98,9 @@ class Session final : public Retired,
                       private Runnable,
                       private TransportObserver {
  public:
+  // `accepted_at`: by whichever loop; before now.
   Session(SessionHost* host, ForwardState* forward, uint64_t id,
-          const PeerName& client_name);
+          const PeerName& client_name, MonoTime accepted_at);
 
   // Begins with an accepted client. The session may be closed on return.
   void Start(UniqueFd client, FdKind kind);
@@ -111,6 +116,8 @@ class Session final : public Retired,
   // Resets both ends at once, for the process stops: a stream that is cut must
   // not look complete.
   void Cut() { Close(CloseReason::kDrainForced, Farewell::kReset); }
+  // An operator ends it: both ends see a reset.
+  void Kill() { Close(CloseReason::kKilled, Farewell::kReset); }
   // Whether nothing is buffered or waits to be, here or in the kernel, and no
   // byte came or went since `since`.
   bool IdleSince(MonoTime since) const;
@@ -130,6 +137,11 @@ class Session final : public Retired,
   uint64_t bytes_up() const { return up_.bytes(); }
   uint64_t bytes_down() const { return down_.bytes(); }
   MonoTime opened_at() const { return opened_at_; }
+  // For the loop's account of what it does.
+  Subject subject() const {
+    return {static_cast<uint32_t>(forward_->index), id_};
+  }
+  SessionInfo Info() const;
 
  private:
   // After the kernel was short of memory.
@@ -168,6 +180,10 @@ class Session final : public Retired,
   bool Delivered(const Pump& pump, const Transport& target);
   Pump::Counters CountersOf(const Pump* pump) const;
   void SetStage(Stage stage);
+  // Whether reading from `side` waits for the other one to take what it sent.
+  void SetPaused(Side side, bool paused);
+  // Tells the loop whom the callback that runs is for.
+  void Describe() const;
   void ArmPump(const Pump& pump, Transport* source, Transport* target);
   void ArmTimer();
   // Time without progress that ends the session in this stage; kForever: none.
@@ -196,7 +212,8 @@ class Session final : public Retired,
   // The next turn without an event: memory was short, or a send queue is looked
   // at.
   MonoTime retry_at_ = kNever;
-  // When bytes last moved, and what the look of the timer saw.
+  // When bytes last moved, and what the look of the timer saw. While
+  // connecting: when that began.
   MonoTime progress_at_;
   MonoTime looked_at_;
   std::array<uint32_t, 2> queues_{};
@@ -209,6 +226,7 @@ class Session final : public Retired,
   bool draining_ : 1 = false;  // EndIdle()
   bool dropped_ : 1 = false;   // and bytes came after it
   bool settled_ : 1 = false;   // Settle()
+  uint8_t paused_ : 2 = 0;     // SetPaused(), a bit a Side
 };
 
 }  // namespace weir

@@ -95,6 +95,8 @@ void Session::EndIdle() {
   Kernel& kernel = host_->reactor().kernel();
   reason_ = CloseReason::kDrainIdle;
   draining_ = true;
+  SetPaused(Side::kClient, false);
+  SetPaused(Side::kUpstream, false);
   BeginAborting();
   deadline_ = progress_at_ + kDrainEnd;
   if (!down_.fin_sent()) client_.ShutdownWrite(kernel);
@@ -136,6 +138,7 @@ void Session::EndNow() {
     case Stage::kAborting:  // on its way, for a reason of its own
       deadline_ = std::min(deadline_, deadline);
       return ArmTimer();
+    case Stage::kPreface:
     case Stage::kWaiting:
     case Stage::kConnecting:
       return Close(CloseReason::kDrainForced, Farewell::kReset);
@@ -163,6 +166,7 @@ bool Session::IdleSince(MonoTime since) const {
 
 void Session::Close(CloseReason reason, Farewell farewell) {
   Reactor& reactor = host_->reactor();
+  reactor.Enter(CallbackKind::kClose, subject());
   BufferPool& buffers = host_->buffers();
   up_.Abandon(buffers, CountersOf(&up_));
   down_.Abandon(buffers, CountersOf(&down_));
@@ -170,8 +174,10 @@ void Session::Close(CloseReason reason, Farewell farewell) {
   upstream_.Close(&reactor, farewell == Farewell::kReset);
   reactor.Cancel(this);
   Runnable::Unlink();
+  SetPaused(Side::kClient, false);
+  SetPaused(Side::kUpstream, false);
   SetStage(Stage::kClosed);
-  forward_->metrics->closed[Index(reason)].Add();
+  forward_->metrics->Closed(reason, reactor.Now() - opened_at_);
   host_->OnSessionClosed(this, reason);
 }
 
@@ -211,6 +217,8 @@ void Session::Detach(absl::AnyInvocable<void(SessionState) &&> done) {
   Reactor* reactor = &host_->reactor();
   reactor->Cancel(this);
   Runnable::Unlink();
+  SetPaused(Side::kClient, false);
+  SetPaused(Side::kUpstream, false);
   SetStage(Stage::kClosed);
   // Before `done`, which may run below; the memory lives until the round ends.
   host_->OnSessionDetached(this);

@@ -35,18 +35,29 @@ Worker::Worker(Options options)
     : options_(std::move(options)),
       verify_connects_(options_.reactor->poller().name() == "select"),
       buffers_(options_.buffer_memory),
-      picker_(options_.loads, options_.shard, options_.index) {
+      picker_(options_.loads, options_.shard, options_.index),
+      walks_(options_.reactor, &sessions_) {
   for (size_t i = 0; i < options_.forwards->size(); ++i) {
     Forward forward;
     forward.index = i;
     forward.spec = &(*options_.forwards)[i];
     forward.metrics = &options_.metrics->Shard(i, options_.index);
+    forward.worker = &metrics_;
     forwards_.push_back(std::move(forward));
   }
 }
 
 Worker::~Worker() {
   while (Session* session = sessions_.Front()) session->Cut();
+}
+
+void Worker::Register(const std::string& reactor, Registry* registry) const {
+  accept_metrics_.Register(registry);
+  metrics_.Register(reactor, registry);
+  registry->AddGauge("weir_reactor_buffered_bytes",
+                     "Payload that was read and that the other side did not "
+                     "take yet.",
+                     {{"reactor", reactor}}, &buffers_.held());
 }
 
 void Worker::StartAccepting(const std::vector<Listener>& listeners) {
@@ -69,7 +80,15 @@ void Worker::StopAccepting(Task done) {
 }
 
 void Worker::SetAddresses(size_t forward, AddressListPtr addresses) {
-  forwards_[forward].addresses = std::move(addresses);
+  Forward& state = forwards_[forward];
+  const std::vector<Address>& found = addresses->addresses;
+  if (found.empty()) {
+    if (addresses->generation > 0) state.metrics->UpstreamDown(reactor().Now());
+  } else if (found != state.addresses->addresses) {
+    // The same ones again say nothing of whether somebody answers there.
+    state.metrics->UpstreamUp(reactor().Now());
+  }
+  state.addresses = std::move(addresses);
   for (Session* session = sessions_.Front(); session != nullptr;) {
     Session* next = sessions_.Next(session);
     if (session->forward().index == forward) session->OnAddresses();
@@ -84,29 +103,41 @@ void Worker::OnAccepted(size_t forward, UniqueFd fd, FdKind kind,
   const uint64_t id = ++next_id_ * options_.workers->size() - options_.index;
   const size_t owner = picker_.Pick();
   Worker* worker = (*options_.workers)[owner].get();
-  if (worker == this) return Adopt(forward, std::move(fd), kind, client, id);
+  if (worker == this) {
+    return Adopt(forward, std::move(fd), kind, client, id, reactor().Now());
+  }
+  const MonoTime now = reactor().clock().Now();
   worker->reactor().Post(
-      [worker, forward, fd = std::move(fd), kind, client, id]() mutable {
-        worker->Adopt(forward, std::move(fd), kind, client, id);
+      [worker, forward, fd = std::move(fd), kind, client, id, now]() mutable {
+        worker->TakeUp(forward, std::move(fd), kind, client, id, now);
       });
 }
 
-Session* Worker::NewSession(size_t forward, uint64_t id,
-                            const PeerName& client) {
-  auto* session =
-      new (std::nothrow) Session(this, &forwards_[forward], id, client);
+void Worker::TakeUp(size_t forward, UniqueFd fd, FdKind kind,
+                    const Address& client, uint64_t id, MonoTime handed_at) {
+  reactor().Describe(CallbackKind::kHandoff,
+                     {static_cast<uint32_t>(forward), id});
+  metrics_.handoff.Observe((reactor().clock().Now() - handed_at).count());
+  Adopt(forward, std::move(fd), kind, client, id, handed_at);
+}
+
+Session* Worker::NewSession(size_t forward, uint64_t id, const PeerName& client,
+                            MonoTime accepted_at) {
+  auto* session = new (std::nothrow)
+      Session(this, &forwards_[forward], id, client, accepted_at);
   if (session == nullptr) return nullptr;
   sessions_.PushBack(session);
-  ++session_count_;
+  metrics_.connections.Add(1);
   return session;
 }
 
 void Worker::Adopt(size_t forward, UniqueFd fd, FdKind kind,
-                   const Address& client, uint64_t id) {
-  if (Session* session = NewSession(forward, id, PeerName(client))) {
+                   const Address& client, uint64_t id, MonoTime accepted_at) {
+  if (Session* session =
+          NewSession(forward, id, PeerName(client), accepted_at)) {
     return session->Start(std::move(fd), kind);
   }
-  forwards_[forward].metrics->closed[Index(CloseReason::kResources)].Add();
+  forwards_[forward].metrics->Closed(CloseReason::kResources, Duration::zero());
   options_.admission->Release();
   options_.loads->Finished(options_.index);
 }
@@ -114,7 +145,8 @@ void Worker::Adopt(size_t forward, UniqueFd fd, FdKind kind,
 void Worker::Attach(SessionState state) {
   options_.loads->Assigned(options_.index, options_.index);
   const size_t forward = state.forward;
-  Session* session = NewSession(forward, state.id, state.client_name);
+  Session* session =
+      NewSession(forward, state.id, state.client_name, reactor().Now());
   CHECK(session != nullptr);
   session->Attach(std::move(state));
 }
@@ -128,6 +160,7 @@ Session* Worker::Find(uint64_t id) {
 }
 
 void Worker::OnSessionOpen(const Session& session) {
+  session.forward().metrics->UpstreamUp(reactor().Now());
   if (!options_.log->Wants(LogLevel::kVerbose)) return;
   options_.log->Line(LogLevel::kVerbose,
                      OpenLine(session, reactor().Now(), options_.index));
@@ -139,6 +172,11 @@ void Worker::OnConnectFailed(const Session& session) {
   if (error == EMFILE || error == ENFILE) {
     accept_metrics_.Count(AcceptError::kDescriptors);
     for (const auto& acceptor : acceptors_) acceptor->OnShortage(error);
+  }
+  // What is short here says nothing of the upstream.
+  if (session.stage() == Stage::kWaiting ||
+      session.connector().result() != ConnectResult::kResources) {
+    session.forward().metrics->UpstreamDown(reactor().Now());
   }
   const auto refused = forwards_[index].connect_warnings.Allow(reactor().Now());
   if (!refused) return;
@@ -161,8 +199,9 @@ void Worker::OnSessionDetached(Session* session) { Remove(session); }
 
 void Worker::Remove(Session* session) {
   options_.loads->Finished(options_.index);
+  walks_.OnLeaving(session);
   session->ListNode<Session>::Unlink();
-  --session_count_;
+  metrics_.connections.Add(-1);
   reactor().Retire(std::unique_ptr<Retired>(session));
 }
 

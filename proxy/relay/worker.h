@@ -8,18 +8,26 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
+#include "metrics/registry.h"
 #include "proxy/config/forward_spec.h"
 #include "proxy/config/shard_policy_kind.h"
 #include "proxy/observe/forward_metrics.h"
 #include "proxy/observe/log_limiter.h"
 #include "proxy/observe/log_writer.h"
+#include "proxy/observe/worker_metrics.h"
 #include "proxy/relay/accept_metrics.h"
 #include "proxy/relay/acceptor.h"
 #include "proxy/relay/admission.h"
 #include "proxy/relay/buffer_pool.h"
+#include "proxy/relay/injected_stall.h"
 #include "proxy/relay/session.h"
+#include "proxy/relay/session_info.h"
+#include "proxy/relay/session_walk.h"
 #include "proxy/relay/shard_policy.h"
 #include "proxy/upstream/address_list.h"
 #include "reactor/intrusive_list.h"
@@ -78,16 +86,50 @@ class Worker final : public SessionHost, public AcceptorHost, private Timer {
   void EndAll();
 
   // A connection that this worker gets, with its place in the admission and in
-  // the load.
+  // the load. `accepted_at`: by whichever worker.
   void Adopt(size_t forward, UniqueFd fd, FdKind kind, const Address& client,
-             uint64_t id);
+             uint64_t id, MonoTime accepted_at);
   // Takes up a session that another worker detached.
   void Attach(SessionState state);
   // The session with this id, or null.
   Session* Find(uint64_t id);
-  size_t sessions() const { return session_count_; }
+  size_t sessions() const {
+    return static_cast<size_t>(metrics_.connections.Value());
+  }
+
+  // --- What an operator asks ------------------------------------------------
+  //
+  // For a posted task: worker.reactor().Post(...) from any thread. The sessions
+  // are looked at a few at a time (SessionWalks), in later rounds; answers run
+  // on the loop thread, once, and are destroyed unrun when the loop ends first.
+  // They must not block, nor destroy the worker.
+
+  using Listed = absl::AnyInvocable<void(SessionList list) &&>;
+  using Answer = absl::AnyInvocable<void(bool yes) &&>;
+
+  // The first `limit` sessions, oldest first, of that forward or of all.
+  void List(std::optional<size_t> forward, size_t limit, Listed done);
+
+  // Ends the session with this id for CloseReason::kKilled, both ends see a
+  // reset. Whether it was here: an id does not tell which worker has it, so all
+  // have to be asked.
+  void Kill(uint64_t id, Answer done);
+
+  // Holds the loop for `duration` (InjectStall() of injected_stall.h), for the
+  // session with id `connection` or, with 0, for the task that calls this.
+  // `begins` runs just before that; with false, instead of it, where there is
+  // no such session. Whoever calls this has asked whether it is allowed.
+  void InjectStall(InjectedStall how, Duration duration, uint64_t connection,
+                   Answer begins);
+
+  // --- Any thread -----------------------------------------------------------
 
   const AcceptMetrics& accepts() const { return accept_metrics_; }
+  const WorkerMetrics& metrics() const { return metrics_; }
+
+  // Names what this worker counts, with the label reactor=`reactor` where it is
+  // of the loop. This outlives the registry's last scrape.
+  void Register(const std::string& reactor, Registry* registry) const;
 
   Reactor& reactor() override { return *options_.reactor; }
   BufferPool& buffers() override { return buffers_; }
@@ -112,7 +154,11 @@ class Worker final : public SessionHost, public AcceptorHost, private Timer {
   AcceptMetrics& accept_metrics() override { return accept_metrics_; }
   void OnTimer() noexcept override;
 
-  Session* NewSession(size_t forward, uint64_t id, const PeerName& client);
+  // A connection that another worker accepted, and handed over at `handed_at`.
+  void TakeUp(size_t forward, UniqueFd fd, FdKind kind, const Address& client,
+              uint64_t id, MonoTime handed_at);
+  Session* NewSession(size_t forward, uint64_t id, const PeerName& client,
+                      MonoTime accepted_at);
   // The session leaves this worker for good.
   void Remove(Session* session);
 
@@ -121,10 +167,11 @@ class Worker final : public SessionHost, public AcceptorHost, private Timer {
   BufferPool buffers_;
   Picker picker_;
   AcceptMetrics accept_metrics_;
+  WorkerMetrics metrics_;
   std::vector<Forward> forwards_;
   std::vector<std::unique_ptr<Acceptor>> acceptors_;
   IntrusiveList<Session> sessions_;
-  size_t session_count_ = 0;
+  SessionWalks walks_;
   uint64_t next_id_ = 0;
 
   // EndIdle().

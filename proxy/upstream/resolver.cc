@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "proxy/upstream/name_servers.h"
+#include "reactor/callback_kind.h"
 #include "reactor/fd.h"
 #include "reactor/kernel.h"
 #include "reactor/poller.h"
@@ -95,6 +96,7 @@ class CaresResolver final : public Resolver {
    private:
     void OnTimer() noexcept override {
       CaresResolver* const resolver = resolver_;
+      resolver->reactor_->Describe(CallbackKind::kDns, {});
       Finish(Failure(host_, ARES_ETIMEOUT));
       resolver->CancelUnwanted();  // may free this
     }
@@ -134,6 +136,7 @@ class CaresResolver final : public Resolver {
     void OnReady(Ready ready) noexcept override {
       // c-ares may close this socket below.
       CaresResolver* const resolver = resolver_;
+      resolver->reactor_->Describe(CallbackKind::kDns, {});
       const int fd = fd_.get();
       const bool write = (ready & (kWritable | kEnded)) != 0;
       const bool read = (ready & ~kWritable) != 0;
@@ -154,6 +157,7 @@ class CaresResolver final : public Resolver {
 
    private:
     void OnTimer() noexcept override {
+      resolver_->reactor_->Describe(CallbackKind::kDns, {});
       ares_process_fd(resolver_->channel_, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
       resolver_->ScheduleRetry();
     }

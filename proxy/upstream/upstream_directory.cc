@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "reactor/address.h"
+#include "reactor/callback_kind.h"
 #include "reactor/clock.h"
 #include "reactor/timer_wheel.h"
 
@@ -59,7 +60,10 @@ class UpstreamDirectory::Target final : public Timer {
   const AddressListPtr& list() const { return list_; }
 
  private:
-  void OnTimer() noexcept override { LookUp(); }
+  void OnTimer() noexcept override {
+    reactor_->Describe(CallbackKind::kDns, {static_cast<uint32_t>(index_), 0});
+    LookUp();
+  }
 
   void LookUp() {
     running_ = true;
@@ -74,6 +78,7 @@ class UpstreamDirectory::Target final : public Timer {
       directory_->resolver_->Resolve(
           spec_.host, spec_.port,
           [this](absl::StatusOr<std::vector<Address>> result) {
+            directory_->metrics_.Count(result.status().code());
             Finish(std::move(result));
           });
     }

@@ -12,6 +12,7 @@
 #include "absl/functional/any_invocable.h"
 #include "proxy/config/forward_spec.h"
 #include "proxy/upstream/address_list.h"
+#include "proxy/upstream/dns_metrics.h"
 #include "proxy/upstream/resolver.h"
 #include "reactor/reactor.h"
 
@@ -48,12 +49,16 @@ class UpstreamDirectory {
   AddressListPtr Current(size_t target) const;
   size_t size() const { return targets_.size(); }
 
+  // Of the names that were looked up. Read by any thread.
+  const DnsMetrics& dns_metrics() const { return metrics_; }
+
  private:
   class Target;
 
   // Destroyed first (it is the last member), so that no callback comes to a
   // target that is gone.
   Publish publish_;
+  DnsMetrics metrics_;
   std::vector<std::unique_ptr<Target>> targets_;
   std::unique_ptr<Resolver> resolver_;
 };

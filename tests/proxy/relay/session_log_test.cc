@@ -13,6 +13,7 @@
 #include "proxy/config/forward_spec.h"
 #include "proxy/observe/close_reason.h"
 #include "proxy/observe/forward_metrics.h"
+#include "proxy/observe/worker_metrics.h"
 #include "proxy/relay/buffer_pool.h"
 #include "proxy/relay/connector.h"
 #include "proxy/relay/peer_name.h"
@@ -118,6 +119,7 @@ class SessionLogTest : public testing::Test, private SessionHost {
         std::make_unique<ForwardMetrics>(std::vector<ForwardSpec>{spec_}, 1);
     forward_.spec = &spec_;
     forward_.metrics = &metrics_->Shard(0, 0);
+    forward_.worker = &worker_metrics_;
   }
 
   // A session whose target is at `list`; returns the client's end.
@@ -128,7 +130,8 @@ class SessionLogTest : public testing::Test, private SessionHost {
     UniqueFd client(ends[0]);
     UniqueFd accepted(ends[1]);
     auto* const session = new Session(
-        this, &forward_, 17, PeerName(Address::Loopback(AF_INET, 50212)));
+        this, &forward_, 17, PeerName(Address::Loopback(AF_INET, 50212)),
+        reactor_->Now());
     session->Start(std::move(accepted), FdKind::kUnix);
     return client;
   }
@@ -163,6 +166,7 @@ class SessionLogTest : public testing::Test, private SessionHost {
   ForwardSpec spec_;
   BufferPool buffers_{1 << 20};
   std::unique_ptr<ForwardMetrics> metrics_;
+  WorkerMetrics worker_metrics_;
   ForwardState forward_;
   std::unique_ptr<Reactor> reactor_;
   std::vector<std::string> lines_;

@@ -49,11 +49,11 @@ void Worker::InjectStall(InjectedStall how, Duration duration,
     std::move(begins)(true);
     return weir::InjectStall(how, duration);
   }
-  struct Stall {
+  struct Pending {
     Answer begins;
     bool begun = false;
   };
-  auto stall = std::make_shared<Stall>(Stall{std::move(begins)});
+  auto stall = std::make_shared<Pending>(Pending{std::move(begins)});
   walks_.Begin(
       sessions(),
       [this, how, duration, connection, stall](Session& session) {

@@ -23,7 +23,7 @@ class ExpositionTest(unittest.TestCase):
             start = proxy.metrics()
             self.check(start)
             # Every child of a closed set is there from the start, at zero.
-            self.assertEqual(len(start.find("weir_connections_closed_total", forward="b")), 16)
+            self.assertEqual(len(start.find("weir_connections_closed_total", forward="b")), 20)
             for name in ("weir_connections_accepted_total", "weir_received_bytes_total",
                          "weir_sent_bytes_total", "weir_discarded_bytes_total",
                          "weir_upstream_connects_total", "weir_connections_active"):

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "gtest/gtest.h"
+#include "metrics/occupancy.h"
 #include "proxy/relay/stream_options.h"
 
 namespace weir {
@@ -183,7 +184,22 @@ void RelayRig::Finish() {
                             Stage::kRelaying, Stage::kAborting}) {
     EXPECT_EQ(Active(stage), 0) << kStageNames[Index(stage)];
   }
-  for (size_t i = 0; i < workers_.size(); ++i) EXPECT_EQ(loads_.Load(i), 0);
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    EXPECT_EQ(loads_.Load(i), 0);
+    EXPECT_EQ(workers_[i]->buffers().held().Value(), 0);
+  }
+  // Each end has its duration, and nothing pauses any more.
+  EXPECT_EQ(Sum([](const ForwardShard& shard) {
+              uint64_t count = 0;
+              for (const uint64_t n : shard.duration.Read().counts) count += n;
+              return count;
+            }),
+            Closed());
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    for (const Occupancy& paused : metrics_.Shard(0, i).paused) {
+      EXPECT_EQ(paused.Count(), 0);
+    }
+  }
 }
 
 TestPeer RelayRig::Dial(int receive_buffer) {
@@ -436,6 +452,13 @@ uint64_t RelayRig::AcceptErrors(AcceptError error) const {
     sum += worker->accepts().errors[Index(error)].Value();
   }
   return sum;
+}
+
+void RelayRig::Register(Registry* registry) {
+  metrics_.Register(&clock_, registry);
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i]->Register(absl::StrCat(i), registry);
+  }
 }
 
 bool RelayRig::Move(size_t from, size_t to) {

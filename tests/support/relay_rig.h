@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "metrics/registry.h"
 #include "proxy/config/forward_spec.h"
 #include "proxy/config/shard_policy_kind.h"
 #include "proxy/observe/close_reason.h"
@@ -150,6 +151,8 @@ class RelayRig {
   size_t Lent() const;
   uint64_t Events() const;
   uint64_t AcceptErrors(AcceptError error) const;
+  // Adds all that forwards and workers count; the rig outlives its last scrape.
+  void Register(Registry* registry);
 
   Worker& worker(size_t i = 0) { return *workers_[i]; }
   Reactor& reactor(size_t i = 0) { return *reactors_[i]; }
@@ -159,6 +162,7 @@ class RelayRig {
   FaultyKernel& kernel() { return kernel_; }
   Admission& admission() { return admission_; }
   LoadMatrix& loads() { return loads_; }
+  LoopMonitor& monitor(size_t i = 0) { return *monitors_[i]; }
   int resolve_again() const { return resolve_again_; }
 
  private:

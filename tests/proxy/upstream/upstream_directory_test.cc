@@ -14,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "proxy/config/forward_spec.h"
 #include "proxy/upstream/address_list.h"
+#include "proxy/upstream/dns_metrics.h"
 #include "proxy/upstream/resolver.h"
 #include "reactor/address.h"
 #include "reactor/clock.h"
@@ -269,6 +270,31 @@ TEST_F(UpstreamDirectoryTest, DestroyedWithALookUpInFlightAndOneDue) {
   EXPECT_TRUE(questions_.empty());
   Advance(seconds(60));
   EXPECT_EQ(published_.size(), 1u);
+}
+
+// By how they ended; what needs no look-up is none.
+TEST_F(UpstreamDirectoryTest, CountsLookUps) {
+  Make({Name("db"), Name("10.0.0.9"), Unix("/run/db")});
+  directory_->Start();
+  const auto count = [this](DnsResult result) {
+    return directory_->dns_metrics()
+        .resolutions[static_cast<size_t>(result)]
+        .Value();
+  };
+  Answer(absl::NotFoundError("no"));
+  EXPECT_EQ(count(DnsResult::kNotFound), 1u);
+  Advance(seconds(31));
+  Answer(absl::DeadlineExceededError("no"));
+  EXPECT_EQ(count(DnsResult::kTimeout), 1u);
+  Advance(seconds(31));
+  Answer(absl::UnavailableError("no"));
+  EXPECT_EQ(count(DnsResult::kError), 1u);
+  Advance(seconds(31));
+  AnswerWith("10.0.0.1");
+  EXPECT_EQ(count(DnsResult::kOk), 1u);
+  EXPECT_EQ(count(DnsResult::kNotFound) + count(DnsResult::kTimeout) +
+                count(DnsResult::kError),
+            3u);
 }
 
 }  // namespace

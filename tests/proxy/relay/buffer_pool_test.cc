@@ -34,10 +34,10 @@ TEST(BufferPoolTest, ABufferHoldsACopy) {
   bytes = "gone";
   EXPECT_TRUE(buffer.borrowed());
   EXPECT_EQ(TextOf(buffer), "weir");
-  buffer.Consume(3);
+  pool.Consume(&buffer, 3);
   EXPECT_EQ(TextOf(buffer), "r");
   EXPECT_FALSE(buffer.empty());
-  buffer.Consume(1);
+  pool.Consume(&buffer, 1);
   EXPECT_TRUE(buffer.empty());
   EXPECT_TRUE(buffer.borrowed());  // until it is returned
   pool.Return(&buffer);
@@ -82,7 +82,7 @@ TEST(BufferPoolTest, WhatIsReturnedIsLentAgain) {
   BufferPool pool(kSize);
   Buffer buffer = Take(pool, std::string_view("first, and longer"));
   const char* const memory = buffer.data();
-  buffer.Consume(2);
+  pool.Consume(&buffer, 2);
   pool.Return(&buffer);
   buffer = Take(pool, std::string_view("second"));
   EXPECT_EQ(buffer.data(), memory);
@@ -112,7 +112,7 @@ TEST(BufferPoolTest, ManyComeAndGo) {
 TEST(BufferPoolTest, AMoveTakesTheBytesAlong) {
   BufferPool pool(kSize);
   Buffer from = Take(pool, std::string_view("weir"));
-  from.Consume(1);
+  pool.Consume(&from, 1);
   Buffer to = std::move(from);
   EXPECT_FALSE(from.borrowed());  // NOLINT(bugprone-use-after-move)
   EXPECT_TRUE(from.empty());

@@ -26,8 +26,19 @@ class ExpositionTest(unittest.TestCase):
             self.assertEqual(len(start.find("weir_connections_closed_total", forward="b")), 20)
             for name in ("weir_connections_accepted_total", "weir_received_bytes_total",
                          "weir_sent_bytes_total", "weir_discarded_bytes_total",
-                         "weir_upstream_connects_total", "weir_connections_active"):
+                         "weir_connections_rejected_total", "weir_connections_active",
+                         "weir_connection_duration_seconds_count",
+                         "weir_first_byte_seconds_count", "weir_backpressure_pauses_total",
+                         "weir_backpressure_seconds_total", "weir_upstream_connects_total",
+                         "weir_upstream_connect_seconds_count", "weir_upstream_connections"):
                 self.assertEqual(start.total(name, forward="a"), 0)
+            for name in ("weir_reactor_connections", "weir_reactor_buffered_bytes",
+                         "weir_reactor_handoff_seconds_count"):
+                self.assertEqual([labels["reactor"] for _, labels, _ in start.find(name)],
+                                 ["0", "1"], name)
+            self.assertEqual(len(start.find("weir_relayed_bytes_total")), 4)
+            self.assertEqual(len(start.find("weir_dns_resolutions_total")), 4)
+            self.assertEqual(start.total("weir_upstream_up"), 2)
             for name in ("process_cpu_seconds_total", "process_resident_memory_bytes",
                          "process_open_fds", "process_max_fds", "process_start_time_seconds",
                          "weir_build_info", "weir_ready", "weir_draining"):
@@ -60,6 +71,32 @@ class ExpositionTest(unittest.TestCase):
                         self.assertGreaterEqual(now[name, tuple(sorted(labels.items()))], value,
                                                 (name, labels))
             self.assertGreater(rest.total("weir_received_bytes_total", forward="a"), 0)
+            for forward in ("a", "b"):
+                self.balance(rest, forward)
+            self.assertEqual(rest.total("weir_reactor_buffered_bytes"), 0)
+            self.assertEqual(rest.total("weir_reactor_connections"), 0)
+            self.assertEqual(rest.total("weir_relayed_bytes_total", path="copy"),
+                             rest.total("weir_sent_bytes_total"))
+            answered = rest.total("weir_first_byte_seconds_count", forward="a")
+            self.assertGreater(answered, 0)
+            self.assertLessEqual(answered, rest.total("weir_connections_accepted_total"))
+
+    def balance(self, page, forward):
+        """What holds at rest: nothing is buffered, and nothing got lost."""
+        def total(name, **labels):
+            return page.total("weir_" + name, forward=forward, **labels)
+
+        closed = total("connections_closed_total")
+        self.assertEqual(total("connections_accepted_total"),
+                         total("connections_active") + closed +
+                         total("connections_rejected_total"))
+        self.assertEqual(total("connection_duration_seconds_count"), closed)
+        self.assertEqual(total("upstream_connect_seconds_count"),
+                         total("upstream_connects_total", result="ok"))
+        for side, other in (("client", "upstream"), ("upstream", "client")):
+            self.assertEqual(total("received_bytes_total", side=side),
+                             total("sent_bytes_total", side=other) +
+                             total("discarded_bytes_total", side=side))
 
     def test_lag_of_an_idle_loop_is_none(self):
         with peers.Server(peers.echo) as server, \

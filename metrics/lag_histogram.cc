@@ -69,39 +69,37 @@ void LagHistogram::Advance(Phase next, int64_t now) {
   since_.store(now, std::memory_order_release);
 }
 
-LagHistogram::Totals LagHistogram::LoadTotals() const {
-  Totals totals;
+LagHistogram::Snapshot LagHistogram::LoadFinished() const {
+  Snapshot finished;
   for (size_t j = 0; j < kBuckets; ++j) {
-    totals.finished.bucket_ns[j] =
-        bucket_ns_[j].load(std::memory_order_acquire);
+    finished.bucket_ns[j] = bucket_ns_[j].load(std::memory_order_acquire);
   }
-  totals.finished.lag_integral = lag_integral_.load(std::memory_order_acquire);
-  totals.finished.busy_ns = busy_ns_.load(std::memory_order_acquire);
-  totals.finished.iterations = iterations_.load(std::memory_order_acquire);
-  totals.phase = phase_.load(std::memory_order_acquire);
-  totals.since = since_.load(std::memory_order_acquire);
-  return totals;
+  finished.lag_integral = lag_integral_.load(std::memory_order_acquire);
+  finished.busy_ns = busy_ns_.load(std::memory_order_acquire);
+  finished.iterations = iterations_.load(std::memory_order_acquire);
+  finished.phase = phase_.load(std::memory_order_acquire);
+  finished.since_ns = since_.load(std::memory_order_acquire);
+  return finished;
 }
 
-LagHistogram::Snapshot LagHistogram::Fold(const Totals& totals, int64_t now) {
-  Snapshot snapshot = totals.finished;
-  const int64_t spent = std::max<int64_t>(now - totals.since, 0);
-  switch (totals.phase) {
+LagHistogram::Snapshot LagHistogram::Fold(Snapshot finished, int64_t now) {
+  const int64_t spent = std::max<int64_t>(now - finished.since_ns, 0);
+  switch (finished.phase) {
     case Phase::kOff:
       break;
     case Phase::kWaiting:
-      snapshot.bucket_ns[0] += static_cast<uint64_t>(spent);
+      finished.bucket_ns[0] += static_cast<uint64_t>(spent);
       break;
     case Phase::kBusy:
-      Spread(spent, [&snapshot](size_t bucket, uint64_t ns) {
-        snapshot.bucket_ns[bucket] += ns;
+      Spread(spent, [&finished](size_t bucket, uint64_t ns) {
+        finished.bucket_ns[bucket] += ns;
       });
-      snapshot.lag_integral += HalfSquare(spent);
-      snapshot.busy_ns += static_cast<uint64_t>(spent);
-      snapshot.age_ns = static_cast<uint64_t>(spent);
+      finished.lag_integral += HalfSquare(spent);
+      finished.busy_ns += static_cast<uint64_t>(spent);
+      finished.age_ns = static_cast<uint64_t>(spent);
       break;
   }
-  return snapshot;
+  return finished;
 }
 
 LagSample LagSample::From(const LagHistogram::Snapshot& snapshot) {

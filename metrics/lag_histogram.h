@@ -44,6 +44,8 @@ class alignas(kCacheLine) LagHistogram {
       1'000'000'000, 2'500'000'000, 5'000'000'000, 10'000'000'000};
   static constexpr size_t kBuckets = kBounds.size() + 1;
 
+  enum class Phase : uint8_t { kOff, kWaiting, kBusy };
+
   // One moment of a histogram, what is unfinished included.
   struct Snapshot {
     // Time in each bucket, not cumulative. Their sum is the time from the first
@@ -56,6 +58,8 @@ class alignas(kCacheLine) LagHistogram {
     uint64_t iterations = 0;  // finished ones
     // For how long the current iteration has been busy; 0 while it waits.
     uint64_t age_ns = 0;
+    Phase phase = Phase::kOff;
+    int64_t since_ns = 0;  // start of the phase
 
     uint64_t TotalNanos() const;
     uint64_t PollNanos() const { return TotalNanos() - busy_ns; }
@@ -91,10 +95,10 @@ class alignas(kCacheLine) LagHistogram {
     for (;;) {
       const uint32_t before = sequence_.load(std::memory_order_acquire);
       if ((before & 1) == 0) {
-        Totals totals = LoadTotals();
+        const Snapshot finished = LoadFinished();
         const int64_t now = read_clock();
         if (sequence_.load(std::memory_order_relaxed) == before) {
-          return Fold(totals, now);
+          return Fold(finished, now);
         }
       }
       // The writer may have lost its processor inside the section.
@@ -103,14 +107,6 @@ class alignas(kCacheLine) LagHistogram {
   }
 
  private:
-  enum class Phase : uint8_t { kOff, kWaiting, kBusy };
-
-  struct Totals {
-    Snapshot finished;
-    Phase phase;
-    int64_t since;
-  };
-
   template <class ReadClock>
   int64_t Boundary(Phase next, ReadClock& read_clock) {
     const uint32_t sequence = sequence_.load(std::memory_order_relaxed);
@@ -122,8 +118,9 @@ class alignas(kCacheLine) LagHistogram {
   }
 
   void Advance(Phase next, int64_t now);
-  Totals LoadTotals() const;
-  static Snapshot Fold(const Totals& totals, int64_t now);
+  Snapshot LoadFinished() const;
+  // Adds what is unfinished to `finished`.
+  static Snapshot Fold(Snapshot finished, int64_t now);
 
   // Written by the loop thread, read by any, consistent under sequence_ (even:
   // at rest). Stores are release and loads acquire, for the number to be seen

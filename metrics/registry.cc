@@ -1,5 +1,6 @@
 #include "metrics/registry.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <limits>
 #include <mutex>
@@ -47,7 +48,7 @@ class Registry::Child {
 
   // While composing.
   void Add(std::function<double()> value) {
-    values_.push_back(std::move(value));
+    values_.push_back({std::move(value), 0});
   }
   void Add(std::function<HistogramSample()> read) {
     histograms_.push_back(std::move(read));
@@ -65,7 +66,7 @@ class Registry::Child {
     }
     switch (kind) {
       case Kind::kCounter:
-        metric.counter.value = Sum();
+        metric.counter.value = SumCounters();
         break;
       case Kind::kGauge:
         metric.gauge.value = Sum();
@@ -89,9 +90,26 @@ class Registry::Child {
     LagSample exported;  // by the last scrape
   };
 
+  struct Value {
+    std::function<double()> read;
+    double exported;  // by the last scrape; counters only
+  };
+
   double Sum() const {
     double sum = 0;
-    for (const auto& value : values_) sum += value();
+    for (const Value& value : values_) sum += value.read();
+    return sum;
+  }
+
+  // As for lags: what is read while it is written, or computed from several
+  // numbers, may seem to fall by a little.
+  double SumCounters() {
+    double sum = 0;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    for (Value& value : values_) {
+      value.exported = std::max(value.exported, value.read());
+      sum += value.exported;
+    }
     return sum;
   }
 
@@ -123,12 +141,12 @@ class Registry::Child {
     return sum;
   }
 
-  // Constant after composing, but for what a scrape remembers of a lag.
+  // Constant after composing, but for what a scrape remembers.
   const MetricLabels labels_;
-  std::vector<std::function<double()>> values_;
+  std::vector<Value> values_;
   std::vector<std::function<HistogramSample()>> histograms_;
   std::vector<Lag> lags_;
-  std::mutex mutex_;  // guards Lag::exported against a second scrape
+  std::mutex mutex_;  // guards `exported` against a second scrape
 };
 
 struct Registry::Family {

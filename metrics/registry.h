@@ -43,7 +43,8 @@ class Registry : public prometheus::Collectable {
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;
 
-  // Counters: values never fall; the name ends in _total.
+  // Counters; the name ends in _total. A value that falls (for it was read in
+  // the middle of a change) is exported as it was before.
   void AddCounter(const std::string& name, const std::string& help,
                   const MetricLabels& labels, const Counter* counter);
   void AddCounter(const std::string& name, const std::string& help,

@@ -52,6 +52,18 @@ TEST(Registry, ShardsOfAGaugeMayBeNegative) {
   EXPECT_EQ(registry.Collect()[0].metric[0].gauge.value, 2.5);
 }
 
+TEST(Registry, ACounterNeverFalls) {
+  Registry registry;
+  double value = 5;
+  registry.AddCounter("seconds_total", "Seconds.", {}, [&] { return value; });
+  registry.AddCounter("seconds_total", "Seconds.", {}, [] { return 1.0; });
+  EXPECT_EQ(registry.Collect()[0].metric[0].counter.value, 6);
+  value = 4.5;
+  EXPECT_EQ(registry.Collect()[0].metric[0].counter.value, 6);
+  value = 7;
+  EXPECT_EQ(registry.Collect()[0].metric[0].counter.value, 8);
+}
+
 constexpr std::array<int64_t, 2> kBounds = {5'000'000, 1'000'000'000};
 
 TEST(Registry, SumsTheShardsOfAHistogram) {

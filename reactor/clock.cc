@@ -1,5 +1,6 @@
 #include "reactor/clock.h"
 
+#include <pthread.h>
 #include <time.h>
 
 namespace weir {
@@ -25,6 +26,18 @@ class RealClock final : public Clock {
 Clock& Clock::Real() {
   static RealClock& clock = *new RealClock;
   return clock;
+}
+
+ThreadCpuClock ThreadCpuClock::OfThisThread() {
+  clockid_t id = CLOCK_THREAD_CPUTIME_ID;
+  pthread_getcpuclockid(pthread_self(), &id);  // cannot fail: it is alive
+  return ThreadCpuClock(id);
+}
+
+std::optional<Duration> ThreadCpuClock::Now() const {
+  timespec t;
+  if (clock_gettime(id_, &t) != 0) return std::nullopt;
+  return std::chrono::seconds(t.tv_sec) + Duration(t.tv_nsec);
 }
 
 }  // namespace weir

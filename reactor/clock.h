@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 
 namespace weir {
 
@@ -32,6 +33,20 @@ class Clock {
 
   // The machine's clocks. Never destroyed.
   static Clock& Real();
+};
+
+// The processor time that one thread has used. Any thread may read it.
+class ThreadCpuClock {
+ public:
+  static ThreadCpuClock OfThisThread();
+
+  // Nothing once the thread is over.
+  std::optional<Duration> Now() const;
+
+ private:
+  explicit ThreadCpuClock(int id) : id_(id) {}
+
+  int id_;  // a clockid_t
 };
 
 }  // namespace weir

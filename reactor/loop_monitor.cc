@@ -1,32 +1,122 @@
 #include "reactor/loop_monitor.h"
 
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <utility>
+
 namespace weir {
+namespace {
 
-void LoopMonitor::Enter(Clock&, CallbackKind) {}
-void LoopMonitor::Describe(CallbackKind, Subject) {}
+constexpr int kStackSignal = SIGURG;
 
-LoopActivity LoopMonitor::Activity(Clock&) const { return {}; }
-std::vector<Stall> LoopMonitor::Stalls() const { return {}; }
+// Whose loop this thread runs; null elsewhere. A static program's own
+// thread-local variables may be read in a signal handler.
+thread_local LoopMonitor* monitor_of_thread = nullptr;
 
-void LoopMonitor::Register(const std::string& prefix,
-                           const std::string& reactor, Clock* clock,
-                           Registry* registry) const {
-  const MetricLabels labels = {{"reactor", reactor}};
-  registry->AddLagHistogram(
-      prefix + "reactor_lag_seconds",
-      "How long a byte that arrives at a random instant waits until the loop "
-      "looks at it, weighted by time: one virtual arrival a millisecond.",
-      labels, [this, clock] { return Read(*clock); });
-  registry->AddCounter(
-      prefix + "reactor_iterations_total", "Finished iterations of the loop.",
-      labels,
-      [this, clock] { return static_cast<double>(Read(*clock).iterations); });
-  registry->AddGauge(
-      prefix + "reactor_iteration_age_seconds",
-      "How long the current iteration has been running; 0 while it polls.",
-      labels, [this, clock] {
-        return std::chrono::duration<double>(Age(*clock)).count();
-      });
+}  // namespace
+
+void LoopMonitor::Started(std::unique_ptr<ThreadUsage> usage) {
+  sampler_.Start(std::move(usage));
+  monitor_of_thread = this;
+  thread_.store(::gettid(), std::memory_order_release);
+}
+
+void LoopMonitor::Finished(Clock& clock) {
+  thread_.store(0, std::memory_order_relaxed);
+  monitor_of_thread = nullptr;
+  const MonoTime now = ToTime(lag_.Finish([&] { return Nanos(clock); }));
+  if (in_iteration_) EndIteration(now);
+}
+
+void LoopMonitor::AddStall(MonoTime begin, MonoTime now, bool whole_iteration) {
+  const UsageSince usage = sampler_.Take(BusyUntil(now), now);
+  Stall stall;
+  stall.begin = begin;
+  stall.duration = now - begin;
+  if (!whole_iteration) {
+    stall.kind = kind_.load(std::memory_order_relaxed);
+    stall.subject = {forward_.load(std::memory_order_relaxed),
+                     connection_.load(std::memory_order_relaxed)};
+  }
+  stall.cause = CauseOf(usage, begin, now);
+  stall.cpu = usage.used.cpu;
+  stall.run_delay = usage.used.run_delay;
+  const StackOf taken = stack_.Load();
+  if (ToTime(taken.callback) >= begin) stall.stack = taken.stack;
+  stalls_.Add(stall);
+}
+
+StallCause LoopMonitor::CauseOf(const UsageSince& usage, MonoTime begin,
+                                MonoTime now) const {
+  if (options_.pauses != nullptr && options_.pauses->Stood(begin, now)) {
+    return StallCause::kPaused;
+  }
+  return usage.Cause();
+}
+
+LoopActivity LoopMonitor::Activity(Clock& clock) const {
+  LoopActivity activity;
+  const LagHistogram::Snapshot lag = Read(clock);
+  switch (lag.phase) {
+    case LagHistogram::Phase::kOff:
+      return activity;
+    case LagHistogram::Phase::kWaiting:
+      activity.phase = LoopActivity::Phase::kPolling;
+      return activity;
+    case LagHistogram::Phase::kBusy:
+      break;
+  }
+  activity.phase = LoopActivity::Phase::kBusy;
+  activity.age = Duration(static_cast<int64_t>(lag.age_ns));
+  activity.since = ToTime(lag.since_ns);
+  activity.running = activity.age;
+  int64_t since;
+  do {
+    since = callback_since_.load(std::memory_order_relaxed);
+    activity.kind = kind_.load(std::memory_order_relaxed);
+    activity.subject = {forward_.load(std::memory_order_relaxed),
+                        connection_.load(std::memory_order_relaxed)};
+  } while (callback_since_.load(std::memory_order_relaxed) != since);
+  const MonoTime now = activity.since + activity.age;
+  if (since >= lag.since_ns) {
+    activity.running = now - ToTime(since);
+  } else {  // none of this iteration has begun
+    activity.kind = CallbackKind::kTask;
+    activity.subject = {};
+    since = lag.since_ns;
+  }
+  if (activity.age >= options_.stall_threshold) {
+    const auto busy = Duration(static_cast<int64_t>(lag.busy_ns));
+    activity.cause = CauseOf(sampler_.Since(busy), ToTime(since), now);
+  }
+  const StackOf taken = stack_.Load();
+  if (taken.callback >= lag.since_ns) activity.stack = taken.stack;
+  return activity;
+}
+
+void LoopMonitor::EnableStacks() {
+  PrimeStackTraces();
+  struct sigaction action {};
+  action.sa_sigaction = [](int, siginfo_t*, void* context) {
+    const int error = errno;
+    if (monitor_of_thread != nullptr) monitor_of_thread->LeaveStack(context);
+    errno = error;
+  };
+  action.sa_flags = SA_SIGINFO | SA_RESTART;
+  sigaction(kStackSignal, &action, nullptr);
+}
+
+void LoopMonitor::RequestStack() const {
+  const pid_t thread = thread_.load(std::memory_order_acquire);
+  // ESRCH: it has just ended.
+  if (thread != 0) ::tgkill(::getpid(), thread, kStackSignal);
+}
+
+void LoopMonitor::LeaveStack(const void* context) {
+  stack_.Store(
+      {callback_since_.load(std::memory_order_relaxed), CaptureStack(context)});
 }
 
 }  // namespace weir

@@ -17,6 +17,7 @@ Mailbox::~Mailbox() {
 
 bool Mailbox::Push(Task task) {
   Node* const node = new Node{std::move(task)};
+  pushed_.fetch_add(1, std::memory_order_relaxed);
   node->next = head_.load(std::memory_order_relaxed);
   while (!head_.compare_exchange_weak(
       node->next, node, std::memory_order_seq_cst, std::memory_order_relaxed)) {
@@ -62,13 +63,15 @@ size_t Mailbox::Collect() {
   return collected_;
 }
 
-size_t Mailbox::Run(size_t limit) {
+size_t Mailbox::Run(size_t limit, absl::FunctionRef<void()> before_each) {
   size_t ran = 0;
   while (ran < limit && first_ != nullptr) {
     const std::unique_ptr<Node> node(first_);
     first_ = node->next;
     --collected_;
     ++ran;
+    begun_.Add();
+    before_each();
     std::move(node->task)();
   }
   return ran;

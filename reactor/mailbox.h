@@ -6,8 +6,11 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
+#include "metrics/instrument.h"
 
 namespace weir {
 
@@ -39,9 +42,18 @@ class Mailbox {
   // Consumer. Moves what lies in the box behind what was moved before; returns
   // how many tasks now wait for Run().
   size_t Collect();
-  // Consumer. Runs up to `limit` collected tasks in the order of their pushes;
-  // returns how many. A task is destroyed as soon as it ran.
-  size_t Run(size_t limit);
+  // Consumer. Runs up to `limit` collected tasks in the order of their pushes,
+  // and `before_each` before each; returns how many. A task is destroyed as
+  // soon as it ran.
+  size_t Run(
+      size_t limit, absl::FunctionRef<void()> before_each = [] {});
+
+  // How many tasks have been pushed and have not begun. Any thread.
+  size_t depth() const {
+    // In this order, so that it is never negative.
+    const uint64_t begun = begun_.Value();
+    return pushed_.load(std::memory_order_relaxed) - begun;
+  }
 
  private:
   struct Node {
@@ -58,12 +70,14 @@ class Mailbox {
   alignas(kCacheLine) std::atomic<Node*> head_{nullptr};
   // Set by the consumer, cleared by it or by the one push that wakes it.
   std::atomic<bool> sleeping_{false};
+  std::atomic<uint64_t> pushed_{0};  // counted before the push
 
   // Consumer only, on a cache line that producers do not write. The oldest task
   // first.
   alignas(kCacheLine) Node* first_ = nullptr;
   Node* last_ = nullptr;
   size_t collected_ = 0;
+  Counter begun_;  // any thread reads
 };
 
 }  // namespace weir

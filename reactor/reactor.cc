@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "glog/logging.h"
+#include "reactor/thread_usage.h"
 
 namespace weir {
 namespace {
@@ -136,15 +137,20 @@ void Reactor::Wait(Duration max_wait) {
   events_.clear();
   const MonoTime start =
       monitor_ != nullptr ? monitor_->BeforeWait(*clock_) : clock_->Now();
-  poller_->Wait(WaitTime(start, max_wait), &events_);
-  now_ = monitor_ != nullptr ? monitor_->AfterWait(*clock_, events_.size())
-                             : clock_->Now();
+  pending_timers_.Set(static_cast<int64_t>(timers_.size()));
+  const Duration timeout = WaitTime(start, max_wait);
+  poller_->Wait(timeout, &events_);
+  now_ = monitor_ != nullptr
+             ? monitor_->AfterWait(*clock_, timeout, events_.size(),
+                                   events_.size() >= Poller::kMaxEvents)
+             : clock_->Now();
   mailbox_.Awake();
   tasks_ = mailbox_.Collect();
   running_.Splice(&queued_);
 }
 
 void Reactor::Dispatch(const PollEvent& event) {
+  Enter(CallbackKind::kTask);
   if ((event.ready & kForgotten) != 0) {
     auto leaving = leaving_.extract(event.token);
     CHECK(!leaving.empty());
@@ -160,23 +166,29 @@ void Reactor::RunQueued() {
     Runnable* const runnable = running_.Front();
     if (runnable == nullptr) break;
     runnable->Unlink();
+    Enter(CallbackKind::kTask);
     runnable->Run();
   }
-  tasks_ -= mailbox_.Run(std::min(tasks_, kTasksPerRound));
+  if (tasks_ == 0) return;
+  tasks_ -= mailbox_.Run(std::min(tasks_, kTasksPerRound),
+                         [this] { Enter(CallbackKind::kTask); });
 }
 
 void Reactor::RunOnce(Duration max_wait) {
   AssertOnLoop();
   Wait(max_wait);
   for (const PollEvent& event : events_) Dispatch(event);
-  timers_.Advance(now_);
+  timers_.Advance(now_, [this] { Enter(CallbackKind::kTimer); });
   RunQueued();
+  if (retired_.empty()) return;
+  Enter(CallbackKind::kClose);
   // What is freed may retire more; that waits for the next round.
   std::exchange(retired_, {}).clear();
 }
 
 void Reactor::Run() {
   thread_.Bind();
+  if (monitor_ != nullptr) monitor_->Started(ThreadUsage::OfThisThread());
   while (!stopping_.load(std::memory_order_acquire)) RunOnce(kForever);
   if (monitor_ != nullptr) monitor_->Finished(*clock_);
   thread_.Unbind();

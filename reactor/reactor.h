@@ -26,6 +26,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "metrics/instrument.h"
 #include "reactor/callback_kind.h"
 #include "reactor/clock.h"
 #include "reactor/fd.h"
@@ -122,10 +123,9 @@ class Reactor {
   // For the loop's own metrics: a callback of this kind begins within the one
   // that runs, which is over. The loop itself says so before each event, timer,
   // turn and task.
-  void Enter(CallbackKind kind, Subject subject) {
+  void Enter(CallbackKind kind, Subject subject = {}) {
     if (monitor_ == nullptr) return;
-    monitor_->Enter(*clock_, kind);
-    monitor_->Describe(kind, subject);
+    monitor_->Enter(*clock_, kind, subject);
   }
   // The callback that runs is of this kind and for that one. A handler says so
   // first of all.
@@ -156,6 +156,10 @@ class Reactor {
   // Run() returns after the round that it is in.
   void Stop();
   const std::string& name() const { return name_; }
+  // Tasks that were posted and have not begun.
+  size_t queue_depth() const { return mailbox_.depth(); }
+  // Timers that were scheduled when the last wait began.
+  int64_t pending_timers() const { return pending_timers_.Value(); }
   Clock& clock() const { return *clock_; }
 
   // Dies (in debug builds) unless called on the loop thread. Before the loop
@@ -212,6 +216,7 @@ class Reactor {
   std::vector<std::unique_ptr<Retired>> retired_ ABSL_GUARDED_BY(thread_);
 
   // Any thread.
+  Gauge pending_timers_;  // written by the loop
   Mailbox mailbox_;
   std::atomic<bool> stopping_{false};  // written by Stop(), read each round
 };

@@ -8,10 +8,10 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
-#include <vector>
 
 #include "reactor/callback_kind.h"
 #include "reactor/clock.h"
+#include "reactor/stack_trace.h"
 
 namespace weir {
 
@@ -46,9 +46,8 @@ struct Stall {
   // stall and begins at most 5 ms of busy time before it.
   Duration cpu{};
   Duration run_delay{};
-  // Return addresses, innermost first; empty when it was over before the
-  // watchdog looked.
-  std::vector<uintptr_t> stack;
+  // Empty when it was over before the watchdog looked.
+  StackTrace stack;
 };
 
 // What a loop does at this moment.
@@ -56,14 +55,16 @@ struct LoopActivity {
   enum class Phase : uint8_t { kStopped, kPolling, kBusy };
 
   Phase phase = Phase::kStopped;
-  Duration age{};  // of the iteration; zero unless busy
+  // Of the iteration; meaningful while busy, else zero.
+  MonoTime since;
+  Duration age{};
   // Of the callback that runs. Meaningful while busy.
   CallbackKind kind = CallbackKind::kTask;
   Subject subject;
   Duration running{};  // for how long
-  // Once the watchdog has looked at the iteration that runs.
+  // Once it takes as long as a stall; the stack once the watchdog has looked.
   std::optional<StallCause> cause;
-  std::vector<uintptr_t> stack;
+  StackTrace stack;
 };
 
 }  // namespace weir

@@ -64,7 +64,8 @@ MonoTime TimerWheel::NextDue() const {
   return MonoTime(Duration(static_cast<int64_t>(std::min(nanos, kMax))));
 }
 
-size_t TimerWheel::Advance(MonoTime now) {
+size_t TimerWheel::Advance(MonoTime now,
+                           absl::FunctionRef<void()> before_each) {
   CHECK(!advancing_);
   advancing_ = true;
   now_ = std::max(now_, now);
@@ -75,6 +76,7 @@ size_t TimerWheel::Advance(MonoTime now) {
   while (Timer* const timer = lists_[kFiring]) {
     Cancel(timer);
     ++fired;
+    before_each();
     timer->OnTimer();  // may destroy it
   }
   advancing_ = false;

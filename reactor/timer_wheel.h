@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "absl/functional/function_ref.h"
 #include "reactor/clock.h"
 
 namespace weir {
@@ -74,8 +75,9 @@ class TimerWheel {
   // collected before any callback runs: a timer scheduled from a callback waits
   // for the next call, and one cancelled from a callback does not fire. Returns
   // how many fired. A `now` before that of an earlier call counts as that one.
-  // Not to be called from a callback.
-  size_t Advance(MonoTime now);
+  // Not to be called from a callback. `before_each` runs before each callback.
+  size_t Advance(
+      MonoTime now, absl::FunctionRef<void()> before_each = [] {});
 
   // How many timers are scheduled.
   size_t size() const { return size_; }

@@ -33,7 +33,7 @@ TEST(LoopMonitor, ReadsTheClockOnceABoundaryAndReturnsTheTime) {
   EXPECT_EQ(monitor.BeforeWait(clock), clock.now);
   EXPECT_EQ(clock.reads, 1);
   clock.now += 5ms;
-  EXPECT_EQ(monitor.AfterWait(clock, 3), clock.now);
+  EXPECT_EQ(monitor.AfterWait(clock, kForever, 3, false), clock.now);
   EXPECT_EQ(clock.reads, 2);
 }
 
@@ -42,7 +42,7 @@ TEST(LoopMonitor, CountsIterationsAndEvents) {
   CountingClock clock;
   for (size_t events : {3, 0, 4}) {
     monitor.BeforeWait(clock);
-    monitor.AfterWait(clock, events);
+    monitor.AfterWait(clock, kForever, events, false);
   }
   EXPECT_EQ(monitor.Read(clock).iterations, 2u);  // the third still runs
   EXPECT_EQ(monitor.events(), 7u);
@@ -55,7 +55,7 @@ TEST(LoopMonitor, AgesWhileBusyOnly) {
   monitor.BeforeWait(clock);
   clock.now += 60'000ms;
   EXPECT_EQ(monitor.Age(clock), 0ms);
-  monitor.AfterWait(clock, 1);
+  monitor.AfterWait(clock, kForever, 1, false);
   clock.now += 31'000ms;
   EXPECT_EQ(monitor.Age(clock), 31'000ms);
   monitor.Finished(clock);
@@ -70,9 +70,9 @@ TEST(LoopMonitor, RegistersWhatAScrapeSees) {
   first.Register("weir_", "0", &clock, &registry);
   control.Register("weir_", "control", &clock, &registry);
   first.BeforeWait(clock);
-  first.AfterWait(clock, 1);
+  first.AfterWait(clock, kForever, 1, false);
   first.BeforeWait(clock);
-  first.AfterWait(clock, 1);
+  first.AfterWait(clock, kForever, 1, false);
   clock.now += 250ms;
   const std::string text = registry.Serialize();
   EXPECT_THAT(text,

@@ -156,6 +156,23 @@ TEST(MailboxTest, NoWakeUpIsLostAndNoneIsDoubled) {
   EXPECT_LE(wakes.load(), announced);
 }
 
+TEST(MailboxTest, DepthIsWhatHasNotBegun) {
+  Mailbox box;
+  EXPECT_EQ(box.depth(), 0u);
+  size_t seen = 9;
+  for (int i = 0; i < 3; ++i) {
+    (void)box.Push([&box, &seen] { seen = box.depth(); });
+  }
+  EXPECT_EQ(box.depth(), 3u);
+  box.Collect();
+  EXPECT_EQ(box.depth(), 3u);
+  int before_each = 0;
+  EXPECT_EQ(box.Run(2, [&] { ++before_each; }), 2u);
+  EXPECT_EQ(seen, 1u);
+  EXPECT_EQ(before_each, 2);
+  EXPECT_EQ(box.depth(), 1u);
+}
+
 // The handshake alone, as tight as it gets: one push against one fall asleep.
 TEST(MailboxTest, PushAndSleepSeeEachOther) {
   constexpr int kRounds = 30'000;

@@ -1,0 +1,82 @@
+#include "reactor/stack_trace.h"
+
+#include <execinfo.h>
+#include <ucontext.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "absl/debugging/symbolize.h"
+#include "absl/strings/str_cat.h"
+
+namespace weir {
+namespace {
+
+uintptr_t InterruptedAt(const void* context) {
+  const auto* const machine = static_cast<const ucontext_t*>(context);
+#if defined(__x86_64__)
+  return static_cast<uintptr_t>(machine->uc_mcontext.gregs[REG_RIP]);
+#elif defined(__aarch64__)
+  return static_cast<uintptr_t>(machine->uc_mcontext.pc);
+#else
+#error "where does this machine keep its program counter?"
+#endif
+}
+
+// "weir::Session::Relay()" of "weir::(anonymous namespace)::F(int) [clone .x]":
+// what a person looks for, without arguments, of which a demangler in a hurry
+// knows only "()".
+std::string Shown(std::string name) {
+  if (const size_t clone = name.find(" ["); clone != name.npos) {
+    name.resize(clone);
+  }
+  return name;
+}
+
+}  // namespace
+
+void PrimeStackTraces() {
+  std::array<void*, 1> frame;
+  backtrace(frame.data(), static_cast<int>(frame.size()));
+}
+
+StackTrace CaptureStack(const void* context) {
+  // The handler's own frames come first.
+  constexpr size_t kOwn = 8;
+  std::array<void*, kMaxFrames + kOwn> found;
+  const int size = backtrace(found.data(), static_cast<int>(found.size()));
+  const uintptr_t interrupted = InterruptedAt(context);
+  auto* const end = found.data() + size;
+  auto* from =
+      std::find(found.data(), end, reinterpret_cast<void*>(interrupted));
+  StackTrace trace;
+  if (from == end) {
+    // Unwinding did not get that far, or the handler runs later than the signal
+    // came (thread sanitizer): then whatever was found.
+    trace.frames[trace.size++] = interrupted;
+    from = found.data();
+  }
+  while (from != end && trace.size < kMaxFrames) {
+    trace.frames[trace.size++] = reinterpret_cast<uintptr_t>(*from++);
+  }
+  return trace;
+}
+
+std::vector<std::string> Symbolize(const StackTrace& stack) {
+  std::vector<std::string> names;
+  for (size_t i = 0; i < stack.size; ++i) {
+    // A return address may be the first of the next function.
+    const uintptr_t address = i == 0 ? stack.frames[i] : stack.frames[i] - 1;
+    std::array<char, 512> name;
+    names.push_back(absl::Symbolize(reinterpret_cast<const void*>(address),
+                                    name.data(), static_cast<int>(name.size()))
+                        ? Shown(name.data())
+                        : absl::StrCat("0x", absl::Hex(stack.frames[i])));
+  }
+  return names;
+}
+
+}  // namespace weir

@@ -1,0 +1,46 @@
+#include "reactor/thread_usage.h"
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <thread>
+
+#include "gtest/gtest.h"
+#include "reactor/clock.h"
+
+namespace weir {
+namespace {
+
+using std::chrono_literals::operator""ms;
+
+TEST(ThreadUsage, CountsTheProcessorTimeOfItsThreadAlone) {
+  std::atomic<bool> done{false};
+  std::thread other([&] {
+    while (!done) {
+    }
+  });
+  const std::unique_ptr<ThreadUsage> mine = ThreadUsage::OfThisThread();
+  const ThreadCpuClock clock = ThreadCpuClock::OfThisThread();
+  const Usage before = mine->Read();
+  while (*clock.Now() - before.cpu < 20ms) {
+  }
+  done = true;
+  const Usage after = mine->Read();
+  other.join();
+  EXPECT_GE(after.cpu - before.cpu, 20ms);
+  EXPECT_LT(after.cpu - before.cpu, 40ms);  // not the other's as well
+  EXPECT_GE(after.run_delay, before.run_delay);
+}
+
+TEST(ThreadUsage, KeepsTheLastValueOfAThreadThatIsOver) {
+  std::unique_ptr<ThreadUsage> usage;
+  Duration last{};
+  std::thread([&] {
+    usage = ThreadUsage::OfThisThread();
+    last = usage->Read().cpu;
+  }).join();
+  EXPECT_EQ(usage->Read().cpu, last);
+}
+
+}  // namespace
+}  // namespace weir

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "metrics/process_metrics.h"
 #include "proxy/config/version.h"
+#include "proxy/lifecycle/stall_line.h"
 #include "proxy/relay/session_log.h"
 #include "reactor/clock.h"
 #include "reactor/cpu_count.h"
@@ -78,6 +79,7 @@ absl::StatusOr<std::unique_ptr<Proxy>> Proxy::Create(
   proxy->bound_ = *std::move(bound);
   if (absl::Status made = proxy->MakeLoops(); !made.ok()) return made;
   proxy->MakeWorkers();
+  proxy->MakeWatchdog();
   if (absl::Status made = proxy->MakeUpstreams(); !made.ok()) return made;
   if (absl::Status made = proxy->MakeAdmin(); !made.ok()) return made;
   proxy->RegisterMetrics();
@@ -96,6 +98,7 @@ Proxy::Proxy(Settings settings, std::vector<ForwardSpec> forwards)
 Proxy::~Proxy() {
   // The admin thread reads what the loops own, and the loops use each other.
   if (admin_ != nullptr) admin_->Stop();
+  if (watchdog_ != nullptr) watchdog_->Stop();
   if (pool_ != nullptr) {
     pool_->Stop();
     pool_->Join();
@@ -114,7 +117,8 @@ absl::Status Proxy::MakeLoops() {
         MakePollerOrEpoll(settings_.poller, &warning);
     if (!poller.ok()) return poller.status();
     if (control && !warning.empty()) warnings_.push_back(warning);
-    monitors_.push_back(std::make_unique<LoopMonitor>());
+    monitors_.push_back(std::make_unique<LoopMonitor>(
+        LoopMonitor::Options{.pauses = &pauses_}));
     sinks_.push_back(log_writer_->NewSink());
     Reactor::Options options;
     options.name = control ? "weir" : absl::StrCat("weir-r", i);
@@ -190,6 +194,23 @@ absl::Status Proxy::MakeUpstreams() {
   return absl::OkStatus();
 }
 
+void Proxy::MakeWatchdog() {
+  Watchdog::Options options;
+  for (size_t i = 0; i < monitors_.size(); ++i) {
+    options.loops.push_back({LoopName(i), monitors_[i].get()});
+  }
+  options.pauses = &pauses_;
+  options.report =
+      [this, log = log_writer_->NewSink()](const Watchdog::Report& report) {
+        log->Line(LogLevel::kWarning, StallLine(report, forwards_));
+      };
+  watchdog_ = std::make_unique<Watchdog>(std::move(options));
+}
+
+std::string Proxy::LoopName(size_t i) const {
+  return i < pool_->size() ? absl::StrCat(i) : kControl;
+}
+
 absl::Status Proxy::MakeAdmin() {
   if (!settings_.admin.has_value()) return absl::OkStatus();
   Admin::Options options;
@@ -198,8 +219,7 @@ absl::Status Proxy::MakeAdmin() {
   for (size_t i = 0; i < monitors_.size(); ++i) {
     const LoopMonitor* monitor = monitors_[i].get();
     options.loops.push_back(
-        {i == workers_.size() ? kControl : absl::StrCat(i),
-         [monitor] { return monitor->Age(Clock::Real()); }});
+        {LoopName(i), [monitor] { return monitor->Age(Clock::Real()); }});
   }
   options.request_drain = [this] {
     control_->Post([this] { drain_->Begin(); });
@@ -216,10 +236,20 @@ void Proxy::RegisterMetrics() {
   AddStateMetrics(std::string(kVersion), &health_, &registry_);
   forward_metrics_->Register(&Clock::Real(), &registry_);
   for (size_t i = 0; i < monitors_.size(); ++i) {
-    monitors_[i]->Register("weir_",
-                           i == workers_.size() ? kControl : absl::StrCat(i),
-                           &Clock::Real(), &registry_);
+    monitors_[i]->Register("weir_", LoopName(i), &Clock::Real(), &registry_);
+    const Reactor* const reactor =
+        i < pool_->size() ? &pool_->reactor(i) : control_.get();
+    registry_.AddGauge("weir_reactor_task_queue_depth",
+                       "Tasks that were posted to the loop and have not begun.",
+                       {{"reactor", LoopName(i)}}, [reactor] {
+                         return static_cast<double>(reactor->queue_depth());
+                       });
+    registry_.AddGauge(
+        "weir_reactor_pending_timers", "Timers that are scheduled.",
+        {{"reactor", LoopName(i)}},
+        [reactor] { return static_cast<double>(reactor->pending_timers()); });
   }
+  watchdog_->Register("weir_", &registry_);
   for (size_t i = 0; i < workers_.size(); ++i) {
     workers_[i]->Register(absl::StrCat(i), &registry_);
   }
@@ -317,6 +347,7 @@ absl::StatusOr<int> Proxy::Run() {
   if (admin_ != nullptr) {
     if (absl::Status started = admin_->Start(); !started.ok()) return started;
   }
+  if (absl::Status started = watchdog_->Start(); !started.ok()) return started;
   health_.Set(Health::Phase::kReady);
   if (absl::Status announced = Announce(); !announced.ok()) return announced;
 
@@ -342,6 +373,7 @@ void Proxy::ExitWithStuckLoop(int code) {
   // Nothing that the loop may still use is taken down but the log, which gets
   // its time to write. The admin thread reads it.
   if (admin_ != nullptr) admin_->Stop();
+  watchdog_->Stop();
   log_writer_.reset();
   _exit(code);
 }

@@ -28,9 +28,11 @@
 #include "proxy/upstream/upstream_directory.h"
 #include "reactor/address.h"
 #include "reactor/loop_monitor.h"
+#include "reactor/pause_log.h"
 #include "reactor/reactor.h"
 #include "reactor/reactor_pool.h"
 #include "reactor/signals.h"
+#include "reactor/watchdog.h"
 
 namespace weir {
 
@@ -71,10 +73,13 @@ class Proxy {
   // The steps of Create(), in their order.
   absl::Status MakeLoops();
   void MakeWorkers();
+  void MakeWatchdog();
   absl::Status MakeUpstreams();
   absl::Status MakeAdmin();
   void RegisterMetrics();
 
+  // The label of loop i of monitors_.
+  std::string LoopName(size_t i) const;
   absl::Status WritePorts() const;
   void WriteInstanceFile();
   absl::Status Announce();
@@ -95,9 +100,10 @@ class Proxy {
   std::unique_ptr<Admission> admission_;
   std::unique_ptr<LoadMatrix> loads_;
   std::unique_ptr<ForwardMetrics> forward_metrics_;
+  PauseLog pauses_;  // written by the watchdog
   std::vector<std::unique_ptr<LoopMonitor>>
       monitors_;                 // the control loop's last
-  std::vector<LogSink*> sinks_;  // likewise
+  std::vector<LogSink*> sinks_;  // of the loops likewise, then the watchdog's
   Registry registry_;
 
   // Main thread, which is the control loop.
@@ -109,6 +115,7 @@ class Proxy {
   std::unique_ptr<Reactor> control_;
   std::unique_ptr<ReactorPool> pool_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<Watchdog> watchdog_;
   std::unique_ptr<UpstreamDirectory> upstreams_;
   std::unique_ptr<Admin> admin_;
   Address admin_address_;

@@ -49,6 +49,11 @@ PortEntry EntryOf(const std::string& name, const Address& address) {
           0};
 }
 
+// "http://127.0.0.1:9464", "unix:/path".
+std::string UrlOf(const Address& address) {
+  return absl::StrCat(address.is_ip() ? "http://" : "", address.ToString());
+}
+
 }  // namespace
 
 absl::Status Proxy::WritePorts() const {
@@ -60,6 +65,7 @@ absl::Status Proxy::WritePorts() const {
     }
   }
   if (admin_ != nullptr) ports.push_back(EntryOf("admin", admin_address_));
+  if (probes_ != nullptr) ports.push_back(EntryOf("probes", probes_address_));
   return WritePortsFile(settings_.ports_file, ports);
 }
 
@@ -88,9 +94,10 @@ absl::Status Proxy::Announce() {
         ReportOf(forwards_[i], bound_[i], *upstreams_->Current(i)));
   }
   if (admin_ != nullptr) {
-    report.admin = absl::StrCat("http://", admin_address_.ToString());
+    report.admin = UrlOf(admin_address_);
     WriteInstanceFile();
   }
+  if (probes_ != nullptr) report.probes = UrlOf(probes_address_);
   report.took = Clock::Real().Now() - created_at_;
   for (const std::string& warning : std::exchange(warnings_, {})) {
     log_->Plain(LogLevel::kWarning, absl::StrCat("weir: ", warning));

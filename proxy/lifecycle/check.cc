@@ -98,6 +98,11 @@ absl::Status Check(const CheckCommand& command) {
   const absl::StatusOr<std::vector<BoundForward>> bound =
       BindForwards(Kernel::Real(), command.forwards);
   if (!bound.ok()) return bound.status();
+  absl::StatusOr<ListeningSocket> probes;
+  if (command.settings.probes.has_value()) {
+    probes = BindProbes(Kernel::Real(), *command.settings.probes);
+    if (!probes.ok()) return probes.status();
+  }
   if (command.settings.admin.has_value()) {
     const absl::StatusOr<ListeningSocket> admin =
         BindAdmin(Kernel::Real(), *command.settings.admin,

@@ -85,6 +85,12 @@ absl::StatusOr<BoundForward> Bind(Kernel& kernel, const ForwardSpec& forward) {
   }
 }
 
+absl::Status OfFlag(const char* flag, const absl::Status& status,
+                    const char* way_out = "") {
+  return absl::Status(
+      status.code(), absl::StrCat("--", flag, ": ", status.message(), way_out));
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<BoundForward>> BindForwards(
@@ -111,18 +117,27 @@ absl::StatusOr<std::vector<BoundForward>> BindForwards(
 absl::StatusOr<ListeningSocket> BindAdmin(Kernel& kernel,
                                           const ListenSpec& place,
                                           bool may_move) {
-  const absl::StatusOr<Address> address =
-      ParseIpAddress(place.host, place.port);
-  if (!address.ok()) return address.status();
-  absl::StatusOr<ListeningSocket> socket = Listen(kernel, *address);
+  const absl::StatusOr<std::vector<Address>> addresses = AddressesOf(place);
+  if (!addresses.ok()) return OfFlag("admin", addresses.status());
+  const Address& address = addresses->front();
+  ListenOptions options;
+  // Whoever may connect may also drain.
+  if (address.is_unix()) options.mode = 0600;
+  absl::StatusOr<ListeningSocket> socket = Listen(kernel, address, options);
   if (socket.ok()) return socket;
-  const bool taken = ErrnoOf(socket.status()) == EADDRINUSE;
-  if (taken && may_move) return Listen(kernel, address->WithPort(0));
-  return absl::Status(
-      socket.status().code(),
-      absl::StrCat(
-          "--admin: ", socket.status().message(),
-          taken ? "; --admin=0 takes a free port, --admin=off none" : ""));
+  const bool taken = address.is_ip() && ErrnoOf(socket.status()) == EADDRINUSE;
+  if (taken && may_move) return Listen(kernel, address.WithPort(0));
+  return OfFlag("admin", socket.status(),
+                taken ? "; --admin=0 takes a free port, --admin=off none" : "");
+}
+
+absl::StatusOr<ListeningSocket> BindProbes(Kernel& kernel,
+                                           const ListenSpec& place) {
+  const absl::StatusOr<std::vector<Address>> addresses = AddressesOf(place);
+  if (!addresses.ok()) return OfFlag("probes", addresses.status());
+  absl::StatusOr<ListeningSocket> socket = Listen(kernel, addresses->front());
+  if (socket.ok()) return socket;
+  return OfFlag("probes", socket.status());
 }
 
 }  // namespace weir

@@ -29,12 +29,16 @@ struct BoundForward {
 absl::StatusOr<std::vector<BoundForward>> BindForwards(
     Kernel& kernel, const std::vector<ForwardSpec>& forwards);
 
-// The admin address, of kind kHostPort. With `may_move` a port that is taken is
-// left for one of the kernel's choice: a second weir on a machine just starts.
-// Errors name the flag.
+// The admin address, of kind kHostPort, or kUnix: a path that its owner alone
+// may use. With `may_move` a port that is taken is left for one of the kernel's
+// choice: a second weir on a machine just starts. Errors name the flag.
 absl::StatusOr<ListeningSocket> BindAdmin(Kernel& kernel,
                                           const ListenSpec& place,
                                           bool may_move);
+
+// The address of --probes, of kind kHostPort. Errors name the flag.
+absl::StatusOr<ListeningSocket> BindProbes(Kernel& kernel,
+                                           const ListenSpec& place);
 
 }  // namespace weir
 

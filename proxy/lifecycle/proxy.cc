@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "metrics/process_metrics.h"
 #include "proxy/config/version.h"
 #include "proxy/lifecycle/stall_line.h"
 #include "proxy/relay/session_log.h"
@@ -81,6 +80,8 @@ absl::StatusOr<std::unique_ptr<Proxy>> Proxy::Create(
   proxy->MakeWorkers();
   proxy->MakeWatchdog();
   if (absl::Status made = proxy->MakeUpstreams(); !made.ok()) return made;
+  // First: an admin port that nobody asked for gives way.
+  if (absl::Status made = proxy->MakeProbes(); !made.ok()) return made;
   if (absl::Status made = proxy->MakeAdmin(); !made.ok()) return made;
   proxy->RegisterMetrics();
   return proxy;
@@ -96,9 +97,7 @@ Proxy::Proxy(Settings settings, std::vector<ForwardSpec> forwards)
 }
 
 Proxy::~Proxy() {
-  // The admin thread reads what the loops own, and the loops use each other.
-  if (admin_ != nullptr) admin_->Stop();
-  if (watchdog_ != nullptr) watchdog_->Stop();
+  StopObserving();
   if (pool_ != nullptr) {
     pool_->Stop();
     pool_->Join();
@@ -117,13 +116,13 @@ absl::Status Proxy::MakeLoops() {
         MakePollerOrEpoll(settings_.poller, &warning);
     if (!poller.ok()) return poller.status();
     if (control && !warning.empty()) warnings_.push_back(warning);
-    monitors_.push_back(std::make_unique<LoopMonitor>(
-        LoopMonitor::Options{.pauses = &pauses_}));
+    monitors_.push_back(std::make_unique<LoopMonitor>(LoopMonitor::Options{
+        .stall_threshold = settings_.stall_threshold, .pauses = &pauses_}));
     sinks_.push_back(log_writer_->NewSink());
     Reactor::Options options;
     options.name = control ? "weir" : absl::StrCat("weir-r", i);
     options.poller = *std::move(poller);
-    options.monitor = monitors_.back().get();
+    if (settings_.loop_metrics) options.monitor = monitors_.back().get();
     auto reactor = std::make_unique<Reactor>(std::move(options));
     if (control) {
       control_ = std::move(reactor);
@@ -145,6 +144,7 @@ void Proxy::MakeWorkers() {
   for (const BoundForward& bound : bound_) {
     taken += static_cast<int64_t>(bound.sockets.size());
   }
+  if (settings_.probes.has_value()) taken += kAdminFds;
   FdLimits limits{.open_files = fd_limit_,
                   .poller_limit = control_->poller().fd_limit(),
                   .taken = taken,
@@ -195,6 +195,7 @@ absl::Status Proxy::MakeUpstreams() {
 }
 
 void Proxy::MakeWatchdog() {
+  if (!settings_.loop_metrics) return;
   Watchdog::Options options;
   for (size_t i = 0; i < monitors_.size(); ++i) {
     options.loops.push_back({LoopName(i), monitors_[i].get()});
@@ -209,61 +210,6 @@ void Proxy::MakeWatchdog() {
 
 std::string Proxy::LoopName(size_t i) const {
   return i < pool_->size() ? absl::StrCat(i) : kControl;
-}
-
-absl::Status Proxy::MakeAdmin() {
-  if (!settings_.admin.has_value()) return absl::OkStatus();
-  Admin::Options options;
-  options.registry = &registry_;
-  options.health = &health_;
-  for (size_t i = 0; i < monitors_.size(); ++i) {
-    const LoopMonitor* monitor = monitors_[i].get();
-    options.loops.push_back(
-        {LoopName(i), [monitor] { return monitor->Age(Clock::Real()); }});
-  }
-  options.request_drain = [this] {
-    control_->Post([this] { drain_->Begin(); });
-  };
-  admin_ = std::make_unique<Admin>(std::move(options));
-  absl::StatusOr<ListeningSocket> socket =
-      BindAdmin(Kernel::Real(), *settings_.admin, settings_.admin_is_default);
-  if (!socket.ok()) return socket.status();
-  admin_address_ = socket->address;
-  return admin_->Serve(socket->fd.Release());
-}
-
-void Proxy::RegisterMetrics() {
-  AddStateMetrics(std::string(kVersion), &health_, &registry_);
-  forward_metrics_->Register(&Clock::Real(), &registry_);
-  for (size_t i = 0; i < monitors_.size(); ++i) {
-    monitors_[i]->Register("weir_", LoopName(i), &Clock::Real(), &registry_);
-    const Reactor* const reactor =
-        i < pool_->size() ? &pool_->reactor(i) : control_.get();
-    registry_.AddGauge("weir_reactor_task_queue_depth",
-                       "Tasks that were posted to the loop and have not begun.",
-                       {{"reactor", LoopName(i)}}, [reactor] {
-                         return static_cast<double>(reactor->queue_depth());
-                       });
-    registry_.AddGauge(
-        "weir_reactor_pending_timers", "Timers that are scheduled.",
-        {{"reactor", LoopName(i)}},
-        [reactor] { return static_cast<double>(reactor->pending_timers()); });
-  }
-  watchdog_->Register("weir_", &registry_);
-  for (size_t i = 0; i < workers_.size(); ++i) {
-    workers_[i]->Register(absl::StrCat(i), &registry_);
-  }
-  upstreams_->dns_metrics().Register(&registry_);
-  constexpr char kDropped[] = "weir_log_dropped_total";
-  constexpr char kDroppedHelp[] = "Log lines that were not written.";
-  for (const LogSink* sink : sinks_) {
-    registry_.AddCounter(kDropped, kDroppedHelp, {{"reason", "full"}},
-                         &sink->dropped());
-  }
-  registry_.AddCounter(kDropped, kDroppedHelp, {{"reason", "output"}}, [this] {
-    return static_cast<double>(log_writer_->unwritten());
-  });
-  AddProcessMetrics(&registry_);
 }
 
 void Proxy::PostToWorkers(std::function<void(Worker&)> task) {
@@ -347,7 +293,14 @@ absl::StatusOr<int> Proxy::Run() {
   if (admin_ != nullptr) {
     if (absl::Status started = admin_->Start(); !started.ok()) return started;
   }
-  if (absl::Status started = watchdog_->Start(); !started.ok()) return started;
+  if (probes_ != nullptr) {
+    if (absl::Status started = probes_->Start(); !started.ok()) return started;
+  }
+  if (watchdog_ != nullptr) {
+    if (absl::Status started = watchdog_->Start(); !started.ok()) {
+      return started;
+    }
+  }
   health_.Set(Health::Phase::kReady);
   if (absl::Status announced = Announce(); !announced.ok()) return announced;
 
@@ -371,11 +324,19 @@ void Proxy::ExitWithStuckLoop(int code) {
     for (ListeningSocket& socket : forward.sockets) socket.file = {};
   }
   // Nothing that the loop may still use is taken down but the log, which gets
-  // its time to write. The admin thread reads it.
-  if (admin_ != nullptr) admin_->Stop();
-  watchdog_->Stop();
+  // its time to write. Other threads read it.
+  StopObserving();
   log_writer_.reset();
   _exit(code);
+}
+
+void Proxy::StopObserving() {
+  // Their threads read what the loops own, and the loops use each other. The
+  // path goes first: who finds it, is answered.
+  admin_socket_.file = {};
+  if (admin_ != nullptr) admin_->Stop();
+  if (probes_ != nullptr) probes_->Stop();
+  if (watchdog_ != nullptr) watchdog_->Stop();
 }
 
 void Proxy::EverySecond(std::function<void()> tick,

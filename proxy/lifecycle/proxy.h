@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "metrics/http_server.h"
 #include "metrics/registry.h"
 #include "proxy/config/forward_spec.h"
 #include "proxy/config/settings.h"
@@ -19,6 +20,7 @@
 #include "proxy/lifecycle/instance_file.h"
 #include "proxy/lifecycle/listeners.h"
 #include "proxy/observe/admin.h"
+#include "proxy/observe/admin_sources.h"
 #include "proxy/observe/forward_metrics.h"
 #include "proxy/observe/health.h"
 #include "proxy/observe/log_writer.h"
@@ -27,6 +29,7 @@
 #include "proxy/relay/worker.h"
 #include "proxy/upstream/upstream_directory.h"
 #include "reactor/address.h"
+#include "reactor/listen.h"
 #include "reactor/loop_monitor.h"
 #include "reactor/pause_log.h"
 #include "reactor/reactor.h"
@@ -75,15 +78,18 @@ class Proxy {
   void MakeWorkers();
   void MakeWatchdog();
   absl::Status MakeUpstreams();
+  absl::Status MakeProbes();
   absl::Status MakeAdmin();
   void RegisterMetrics();
 
   // The label of loop i of monitors_.
   std::string LoopName(size_t i) const;
+  std::vector<LoopSource> LoopSources() const;
   absl::Status WritePorts() const;
   void WriteInstanceFile();
   absl::Status Announce();
   void OnSignal(int signal);
+  void StopObserving();
   // Ends the process although a loop hangs, whose thread nobody can end.
   [[noreturn]] void ExitWithStuckLoop(int code);
   void StopAccepting(Task done);
@@ -119,6 +125,10 @@ class Proxy {
   std::unique_ptr<UpstreamDirectory> upstreams_;
   std::unique_ptr<Admin> admin_;
   Address admin_address_;
+  // Of a unix socket it has the path; the descriptor is the server's.
+  ListeningSocket admin_socket_;
+  std::unique_ptr<HttpServer> probes_;
+  Address probes_address_;
   InstanceFile instance_file_;  // says where that is
   std::unique_ptr<SignalWatcher> signals_;
   std::unique_ptr<Drain> drain_;

@@ -17,6 +17,7 @@ namespace weir {
 namespace {
 
 constexpr char kAdminName[] = "admin";
+constexpr char kProbesName[] = "probes";
 // Longer ones stand out of the columns instead of pushing all others right.
 constexpr size_t kWidestName = 16;
 constexpr size_t kWidestListen = 44;
@@ -91,6 +92,7 @@ std::string FormatStartupReport(const StartupReport& report) {
   }
   std::vector<std::string> in_column = names;
   if (!report.admin.empty()) in_column.emplace_back(kAdminName);
+  if (!report.probes.empty()) in_column.emplace_back(kProbesName);
   const size_t name_width = Column(in_column, kWidestName);
   const size_t listen_width = Column(listens, kWidestListen);
 
@@ -110,7 +112,11 @@ std::string FormatStartupReport(const StartupReport& report) {
   }
   if (!report.admin.empty()) {
     absl::StrAppend(&text, Pad(kAdminName, name_width), " ",
-                    OneLine(report.admin), "  /metrics  /ready  /live\n");
+                    OneLine(report.admin), "  /  /metrics  /ready  /live\n");
+  }
+  if (!report.probes.empty()) {
+    absl::StrAppend(&text, Pad(kProbesName, name_width), " ",
+                    OneLine(report.probes), "  /metrics  /ready  /live\n");
   }
   absl::StrAppend(&text, "ready in ", Took(report.took),
                   ". Ctrl-C drains up to ",

@@ -40,6 +40,7 @@ struct StartupReport {
   // Where the admin port is: "http://127.0.0.1:9464" or "unix:/path"; empty:
   // off.
   std::string admin;
+  std::string probes;                         // likewise
   Duration took = Duration::zero();           // from start to here
   Duration drain_timeout = Duration::zero();  // of a drain by signal
 };
@@ -52,7 +53,7 @@ void MergeWildcards(std::vector<std::string>* bound);
 //
 //   weir 0.1.0  pid 4242  2 reactors (epoll)  fds 20000 (max 9900 connections)
 //   pg    127.0.0.1:5432 [::1]:5432  ->  db1:5432 (resolving)
-//   admin http://127.0.0.1:9464  /metrics  /ready  /live
+//   admin http://127.0.0.1:9464  /  /metrics  /ready  /live
 //   ready in 4 ms. Ctrl-C drains up to 25s; again stops now.
 //
 // Control characters in it are shown as '?'.

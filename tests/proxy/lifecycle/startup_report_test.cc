@@ -34,7 +34,7 @@ TEST(StartupReport, AlignsColumns) {
             "connections)\n"
             "pg    127.0.0.1:5432 [::1]:5432  ->  db1:5432 (10.0.0.5)\n"
             "web   *:8080                     ->  127.0.0.1:3000\n"
-            "admin http://127.0.0.1:9464  /metrics  /ready  /live\n"
+            "admin http://127.0.0.1:9464  /  /metrics  /ready  /live\n"
             "ready in 4 ms. Ctrl-C drains up to 25s; again stops now.\n");
 }
 
@@ -64,7 +64,7 @@ TEST(StartupReport, CountsOneReactor) {
   report.drain_timeout = std::chrono::milliseconds(1500);
   EXPECT_EQ(FormatStartupReport(report),
             "weir 0.1.0  pid 4242  1 reactor (poll)\n"
-            "admin http://127.0.0.1:9464  /metrics  /ready  /live\n"
+            "admin http://127.0.0.1:9464  /  /metrics  /ready  /live\n"
             "ready in 1 ms. Ctrl-C drains up to 1.5s; again stops now.\n");
 }
 

@@ -97,6 +97,10 @@ class Worker final : public SessionHost, public AcceptorHost, private Timer {
     return static_cast<size_t>(metrics_.connections.Value());
   }
 
+  Reactor& reactor() override { return *options_.reactor; }
+  BufferPool& buffers() override { return buffers_; }
+  Admission& admission() override { return *options_.admission; }
+
   // --- What an operator asks ------------------------------------------------
   //
   // For a posted task: worker.reactor().Post(...) from any thread. The sessions
@@ -107,7 +111,8 @@ class Worker final : public SessionHost, public AcceptorHost, private Timer {
   using Listed = absl::AnyInvocable<void(SessionList list) &&>;
   using Answer = absl::AnyInvocable<void(bool yes) &&>;
 
-  // The first `limit` sessions, oldest first, of that forward or of all.
+  // The first `limit` sessions of that forward, or of all, in the order in
+  // which they came to this worker.
   void List(std::optional<size_t> forward, size_t limit, Listed done);
 
   // Ends the session with this id for CloseReason::kKilled, both ends see a
@@ -117,8 +122,9 @@ class Worker final : public SessionHost, public AcceptorHost, private Timer {
 
   // Holds the loop for `duration` (InjectStall() of injected_stall.h), for the
   // session with id `connection` or, with 0, for the task that calls this.
-  // `begins` runs just before that; with false, instead of it, where there is
-  // no such session. Whoever calls this has asked whether it is allowed.
+  // `begins`, unless null, runs just before that; with false, instead of it,
+  // where there is no such session. Whoever calls this has asked whether it is
+  // allowed.
   void InjectStall(InjectedStall how, Duration duration, uint64_t connection,
                    Answer begins);
 
@@ -130,10 +136,6 @@ class Worker final : public SessionHost, public AcceptorHost, private Timer {
   // Names what this worker counts, with the label reactor=`reactor` where it is
   // of the loop. This outlives the registry's last scrape.
   void Register(const std::string& reactor, Registry* registry) const;
-
-  Reactor& reactor() override { return *options_.reactor; }
-  BufferPool& buffers() override { return buffers_; }
-  Admission& admission() override { return *options_.admission; }
 
  private:
   // One forward, and what keeps its warnings apart from the others'.

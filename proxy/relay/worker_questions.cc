@@ -46,7 +46,7 @@ void Worker::Kill(uint64_t id, Answer done) {
 void Worker::InjectStall(InjectedStall how, Duration duration,
                          uint64_t connection, Answer begins) {
   if (connection == 0) {
-    std::move(begins)(true);
+    if (begins) std::move(begins)(true);
     return weir::InjectStall(how, duration);
   }
   struct Pending {
@@ -59,13 +59,13 @@ void Worker::InjectStall(InjectedStall how, Duration duration,
       [this, how, duration, connection, stall](Session& session) {
         if (session.id() != connection) return true;
         stall->begun = true;
-        std::move(stall->begins)(true);
+        if (stall->begins) std::move(stall->begins)(true);
         reactor().Enter(CallbackKind::kRelay, session.subject());
         weir::InjectStall(how, duration);
         return false;
       },
       [stall] {
-        if (!stall->begun) std::move(stall->begins)(false);
+        if (!stall->begun && stall->begins) std::move(stall->begins)(false);
       });
 }
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -82,10 +83,13 @@ void Worker::StopAccepting(Task done) {
 void Worker::SetAddresses(size_t forward, AddressListPtr addresses) {
   Forward& state = forwards_[forward];
   const std::vector<Address>& found = addresses->addresses;
+  const std::vector<Address>& known = state.addresses->addresses;
   if (found.empty()) {
     if (addresses->generation > 0) state.metrics->UpstreamDown(reactor().Now());
-  } else if (found != state.addresses->addresses) {
-    // The same ones again say nothing of whether somebody answers there.
+  } else if (!std::is_permutation(found.begin(), found.end(), known.begin(),
+                                  known.end())) {
+    // The same ones again, whose order DNS likes to change, say nothing of
+    // whether somebody answers there.
     state.metrics->UpstreamUp(reactor().Now());
   }
   state.addresses = std::move(addresses);

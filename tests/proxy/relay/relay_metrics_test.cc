@@ -12,6 +12,7 @@
 #include "prometheus/metric_family.h"
 #include "proxy/observe/close_reason.h"
 #include "proxy/observe/forward_metrics.h"
+#include "reactor/address.h"
 #include "tests/proxy/relay/relay_matrix.h"
 #include "tests/support/faulty_kernel.h"
 #include "tests/support/relay_rig.h"
@@ -272,9 +273,22 @@ TEST_P(RelayCalls, Metrics_UpstreamIsUpUntilAllAddressesFail) {
   TestPeer refused = rig.Dial();
   EXPECT_EQ(rig.ReadEnd(&refused), ECONNRESET);
   EXPECT_EQ(page.Value("weir_upstream_up"), 0);
-  // The same address again is no news of it.
+  // The same address again is no news of it, nor are the same two in another
+  // order.
   rig.Resolve({rig.upstream_address()});
   EXPECT_EQ(page.Value("weir_upstream_up"), 0);
+  const Address other = rig.upstream_address().WithPort(1);
+  rig.Resolve({rig.upstream_address(), other});
+  EXPECT_EQ(page.Value("weir_upstream_up"), 1);
+  rig.kernel().Inject(
+      {.call = Call::kConnect, .error = ECONNREFUSED, .count = 2});
+  TestPeer refused_twice = rig.Dial();
+  EXPECT_EQ(rig.ReadEnd(&refused_twice), ECONNRESET);
+  EXPECT_EQ(page.Value("weir_upstream_up"), 0);
+  rig.Resolve({other, rig.upstream_address()});
+  EXPECT_EQ(page.Value("weir_upstream_up"), 0);
+  rig.Resolve({rig.upstream_address()});
+  EXPECT_EQ(page.Value("weir_upstream_up"), 1);
   {
     Link link = rig.Open();
     EXPECT_EQ(page.Value("weir_upstream_up"), 1);

@@ -1,5 +1,6 @@
 """/metrics as Prometheus' own tool sees it: at the start, under load, at rest."""
 
+import contextlib
 import subprocess
 import threading
 import unittest
@@ -97,6 +98,24 @@ class ExpositionTest(unittest.TestCase):
             self.assertEqual(total("received_bytes_total", side=side),
                              total("sent_bytes_total", side=other) +
                              total("discarded_bytes_total", side=side))
+
+    def test_promtool_while_it_drains(self):
+        """With a refused upstream, a reset, and bytes that nobody reads before."""
+        with peers.DeadPort() as dead, peers.Server() as lazy, \
+                weir.Weir("dead@127.0.0.1:0=" + dead.target, "lazy@127.0.0.1:0=" + lazy.target,
+                          reactors=2) as proxy:
+            with contextlib.suppress(ConnectionResetError), \
+                    peers.connect(proxy.address("dead")) as client:
+                peers.read_all(client)
+            peers.reset(peers.connect(proxy.address("lazy")))
+            proxy.wait_metric(lambda p: p.total("weir_connections_closed_total") == 2,
+                              "both to end")
+            with peers.connect(proxy.address("lazy")) as client:
+                peers.fill(client, proxy)
+                self.check(proxy.metrics())
+                self.assertEqual(proxy.http("/drain", "POST")[0], 202)
+                self.check(proxy.wait_metric(lambda p: p.total("weir_draining") == 1,
+                                             "the drain"))
 
     def test_lag_of_an_idle_loop_is_none(self):
         with peers.Server(peers.echo) as server, \

@@ -1,5 +1,6 @@
 """The proxies that bench.py compares. To add one: a subclass of Proxy in ALL."""
 
+import http.client
 import os
 import re
 import shutil
@@ -103,7 +104,35 @@ class Weir(Proxy):
             with open(os.path.join(self.directory, "log"), errors="replace") as log:
                 raise SystemExit("weir does not start: " + log.read())
         with open(ports) as f:
-            self.port = int(re.search(r"^bench \S+ (\d+)$", f.read(), re.M)[1])
+            text = f.read()
+        self.ports = {name: int(port) for name, _, port in map(str.split, text.splitlines())}
+        self.port = self.ports["bench"]
+
+    def http(self, method, path):
+        """The body of what the admin port answers, which has to be good."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports["admin"],
+                                                timeout=30)
+        try:
+            connection.request(method, path)
+            response = connection.getresponse()
+            body = response.read().decode()
+            if response.status >= 300:
+                raise SystemExit("weir: %s %s: %d %s" % (method, path, response.status, body))
+            return body
+        finally:
+            connection.close()
+
+    def threads(self, name):
+        """The ids of its threads of this name."""
+        found = []
+        for task in os.listdir("/proc/%d/task" % self.process.pid):
+            try:
+                with open("/proc/%d/task/%s/comm" % (self.process.pid, task)) as f:
+                    if f.read().strip() == name:
+                        found.append(int(task))
+            except (FileNotFoundError, ProcessLookupError):  # ended meanwhile
+                pass
+        return found
 
     def version(self):
         done = subprocess.run([self.binary, "--version"], capture_output=True, text=True,

@@ -12,6 +12,7 @@ import ctypes
 import json
 import os
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -119,6 +120,20 @@ def run_idle_all(classes, load, binary):
     return result
 
 
+def wait_file(path, pattern):
+    """The text of a file once it holds the pattern."""
+    end = time.monotonic() + 30
+    while True:
+        if os.path.exists(path):
+            with open(path, errors="replace") as f:
+                text = f.read()
+            if re.search(pattern, text):
+                return text
+        if time.monotonic() > end:
+            raise SystemExit("no %r in %s" % (pattern, path))
+        time.sleep(0.01)
+
+
 def count_calls(load, binary, round_trips):
     """How many waits, receives and sends a run of weir makes under strace."""
     with tempfile.TemporaryDirectory(prefix="weir-bench-") as directory:
@@ -133,15 +148,7 @@ def count_calls(load, binary, round_trips):
             load.run("pingpong %d 1 64 %d 0" % (proxy.port, round_trips))
         finally:
             proxy.stop()
-        end = time.monotonic() + 30
-        text = ""
-        while "total" not in text:
-            if time.monotonic() > end:
-                raise SystemExit("strace printed no table")
-            time.sleep(0.01)
-            if os.path.exists(output):
-                with open(output) as f:
-                    text = f.read()
+        text = wait_file(output, "total")
         return sum(int(fields[3]) for fields in map(str.split, text.splitlines())
                    if fields and fields[-1] in COUNTED)
 

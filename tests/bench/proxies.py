@@ -57,11 +57,11 @@ class Proxy:
         with open(os.path.join(self.directory, "log"), errors="replace") as log:
             raise SystemExit("%s does not start: %s" % (self.name, log.read()))
 
-    def stop(self):
+    def stop(self, patience=5):
         if self.process and self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(5)
+                self.process.wait(patience)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

@@ -30,7 +30,8 @@ def tables(report):
             "lag", "injected", "prober", "weir", "weir is off by", "an iteration each",
             "is off by"))
         for bound, row in result["over"].items():
-            lines.append("%-12s %11s %9.2f %% %9.2f %% %+8.2f points %16.2f %% %+5.1f points  %s" % (
+            lines.append("%-12s %11s %9.2f %% %9.2f %% %+8.2f points %16.2f %% %+5.1f points  "
+                         "%s" % (
                 "over %g ms" % (1000 * float(bound)),
                 "%.2f %%" % (100 * row["planned"]) if "planned" in row else "",
                 100 * row["prober"], 100 * row["weir"], 100 * (row["weir"] - row["prober"]),

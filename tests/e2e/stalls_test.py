@@ -1,0 +1,302 @@
+"""Stalls of the real proxy: seen while they last, with who is to blame and why."""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import unittest
+
+import peers
+import weir
+
+# A stack is to be there this long after a stall's start. (A sanitizer's
+# unwinder is slow, and so is a machine that runs much else: what is late once
+# is tried again.)
+SOON = 0.2 if weir.PLAIN else 2
+TRIES = 5
+# The rest of a process that a test stops: time that has to pass.
+PAUSE = 0.6
+
+
+def loop(proxy):
+    """What /debug/reactors says of the only reactor."""
+    status, text = proxy.http("/debug/reactors")
+    if status != 200:
+        raise AssertionError("/debug/reactors said %d: %s" % (status, text))
+    return next(r for r in json.loads(text)["reactors"] if r["reactor"] == "0")
+
+
+def inject(proxy, milliseconds, how, connection=None):
+    status, text = proxy.http(
+        "/debug/stall?reactor=0&ms=%d&how=%s%s" % (
+            milliseconds, how, "" if connection is None else "&connection=%d" % connection),
+        method="POST")
+    if status != 202:
+        raise AssertionError("/debug/stall said %d: %s" % (status, text))
+
+
+def newest(proxy):
+    """The number of the last stall; 0 before the first."""
+    return max((stall["number"] for stall in loop(proxy)["stalls"]), default=0)
+
+
+def wait_stall(proxy, after, least=0.0):
+    """The first stall behind number `after` that took that many seconds at least."""
+    def look():
+        return min((stall for stall in loop(proxy)["stalls"]
+                    if stall["number"] > after and stall["seconds"] >= least),
+                   key=lambda stall: stall["number"], default=None)
+    return weir.wait_until(look, "the stall to end")
+
+
+def thread(proxy, name):
+    """The id of its thread of this name."""
+    for task in os.listdir("/proc/%d/task" % proxy.pid):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError), \
+                open("/proc/%d/task/%s/comm" % (proxy.pid, task)) as f:
+            if f.read().strip() == name:
+                return int(task)
+    raise AssertionError("no thread " + name)
+
+
+def reactor_thread(proxy):
+    return thread(proxy, "weir-r0")
+
+
+@contextlib.contextmanager
+def neighbours(cpu, count):
+    """Processes that want all of a processor's time."""
+    program = "import os\nos.sched_setaffinity(0, {%d})\nprint(flush=True)\nwhile 1: pass" % cpu
+    running = []
+    try:
+        for _ in range(count):
+            running.append(subprocess.Popen([sys.executable, "-c", program],
+                                            stdout=subprocess.PIPE))
+        for process in running:
+            process.stdout.readline()  # it spins
+        yield
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+
+@contextlib.contextmanager
+def running(*args):
+    """A proxy with one loop, in front of an echo server."""
+    with peers.Server(peers.echo) as server, \
+            weir.Weir("s@127.0.0.1:0=" + server.target, "--allow_stall_injection", *args,
+                      poller="epoll", reactors=1) as proxy:
+        yield proxy
+
+
+@contextlib.contextmanager
+def connected(proxy):
+    """(client, the id of its connection)"""
+    with peers.connect(proxy.address("s")) as client:
+        peers.round_trip(client)
+
+        def listed():
+            status, text = proxy.http("/debug/connections")
+            if status != 200:
+                raise AssertionError("/debug/connections said %d: %s" % (status, text))
+            return [c["id"] for c in json.loads(text)["connections"]
+                    if c["client"].endswith(":%d" % client.getsockname()[1])]
+        yield client, weir.wait_until(listed, "the connection to be listed")[0]
+
+
+class StallsTest(unittest.TestCase):
+    # While it lasts ---------------------------------------------------------
+
+    def watch(self, proxy, milliseconds, how, connection=None):
+        """What is seen of a stall while it lasts: the first answer with a stack,
+        the page behind it, and the answer of /live."""
+        before = proxy.metrics()
+        inject(proxy, milliseconds, how, connection)
+
+        def stack():
+            now = loop(proxy)
+            return now if now["current"] and now["current"]["stack"] else None
+        with_stack = weir.wait_until(stack, "a stack", timeout=milliseconds / 1000)
+        return before, with_stack, proxy.metrics(), proxy.http("/live")[0]
+
+    def check_while_it_lasts(self, how, function, cause):
+        with running() as proxy, connected(proxy) as (_, connection):
+            late = []
+            while True:
+                after = newest(proxy)
+                try:
+                    before, now, page, live = self.watch(proxy, 300, how, connection)
+                    current = now["current"]
+                    if now["age_seconds"] > SOON:
+                        raise AssertionError("a stack after %g s" % now["age_seconds"])
+                    # The page was not there before it was over.
+                    if page.total("weir_reactor_iteration_age_seconds", reactor="0") < 0.05:
+                        raise AssertionError("the page came too late")
+                    if current["cause"] != cause:
+                        raise AssertionError("cause %s" % current["cause"])
+                    break
+                except AssertionError as error:
+                    late.append(str(error))
+                    if len(late) == TRIES:
+                        raise AssertionError(late)
+                    wait_stall(proxy, after, 0.3)
+            self.assertEqual(now["phase"], "busy")
+            self.assertEqual(current["kind"], "relay")
+            self.assertEqual(current["forward"], "s")
+            self.assertEqual(current["connection"], connection)
+            self.assertGreater(current["seconds"], 0.04)
+            self.assertTrue(any(function in frame for frame in current["stack"]), current)
+            self.assertEqual(live, 200)
+
+            def over(text):
+                return (text.total("weir_reactor_lag_seconds_count", reactor="0") -
+                        text.total("weir_reactor_lag_seconds_bucket", reactor="0", le="0.025"))
+            # It is in the histogram before it ends: what is over 25 ms of 50 or more.
+            self.assertGreaterEqual(over(page) - over(before), 20)
+
+            stall = wait_stall(proxy, after, 0.3)
+            self.assertEqual((stall["kind"], stall["forward"], stall["connection"], stall["cause"]),
+                             ("relay", "s", connection, cause))
+            self.assertTrue(any(function in frame for frame in stall["stack"]), stall)
+
+    def test_a_spin_is_seen_while_it_lasts(self):
+        self.check_while_it_lasts("cpu", "InjectedSpin", "cpu")
+
+    def test_a_blocking_call_is_seen_while_it_lasts(self):
+        self.check_while_it_lasts("blocked", "InjectedSleep", "blocked")
+
+    # Why --------------------------------------------------------------------
+
+    def seconds_by_cause(self, proxy):
+        page = proxy.metrics()
+        return {cause: page.total("weir_reactor_stall_seconds_total", reactor="0", cause=cause)
+                for cause in ("cpu", "blocked", "preempted", "paused")}
+
+    def test_counters(self):
+        with running() as proxy:
+
+            def counts():
+                page = proxy.metrics()
+                return (page.total("weir_reactor_stalls_total", reactor="0", kind="task"),
+                        page.total("weir_reactor_watchdog_misses_total", reactor="0",
+                                   severity="slow"))
+            before, seconds = counts(), self.seconds_by_cause(proxy)
+            self.assertEqual(before, (0, 0))
+            # Too short for the watchdog, but a stall.
+            inject(proxy, 20, "blocked")
+            short = wait_stall(proxy, 0, 0.02)
+            self.assertEqual((short["kind"], short["forward"], short["connection"]),
+                             ("task", None, None))
+            inject(proxy, 150, "blocked")
+            wait_stall(proxy, short["number"], 0.15)
+            proxy.wait_metric(lambda page: page.total(
+                "weir_reactor_stall_seconds_total", reactor="0") >= 0.17, "both to be counted")
+            after = counts()
+            self.assertGreaterEqual(after[0], 2)
+            # (A machine that has no time for the loop makes more.)
+            self.assertGreaterEqual(after[1], 1)
+            added = {c: s - seconds[c] for c, s in self.seconds_by_cause(proxy).items()}
+            self.assertGreaterEqual(added["blocked"], 0.17)
+
+    def test_preempted_beside_busy_neighbours(self):
+        with running() as proxy:
+            cpu = min(os.sched_getaffinity(0))
+            os.sched_setaffinity(reactor_thread(proxy), {cpu})
+            after = newest(proxy)
+            with neighbours(cpu, 2):
+                inject(proxy, 300, "cpu")
+                stall = wait_stall(proxy, after, 0.3)
+            self.assertEqual(stall["cause"], "preempted", stall)
+            self.assertGreater(stall["run_delay_seconds"], 0.05)
+            self.assertGreater(self.seconds_by_cause(proxy)["preempted"], 0.25)
+
+    def test_stopped_during_a_stall_is_paused(self):
+        with running() as proxy:
+            after = newest(proxy)
+            inject(proxy, 300, "cpu")
+            with proxy.stopped():
+                time.sleep(PAUSE)  # This is the pause, not a wait for something.
+            stall = wait_stall(proxy, after, 0.3)
+            self.assertEqual(stall["cause"], "paused", stall)
+            self.assertGreaterEqual(stall["seconds"], PAUSE)
+            self.assertGreaterEqual(self.seconds_by_cause(proxy)["paused"], PAUSE)
+
+    def test_stopped_while_polling_is_a_pause(self):
+        with running() as proxy:
+            page = proxy.wait_metric(lambda p: p.total(
+                "weir_reactor_iteration_age_seconds", reactor="0") == 0, "the loop to poll")
+            pauses = page.total("weir_process_pauses_total")
+            seconds = page.total("weir_process_pause_seconds_total")
+            with proxy.stopped():
+                time.sleep(PAUSE)  # This is the pause.
+            page = proxy.wait_metric(lambda p: p.total("weir_process_pauses_total") > pauses,
+                                     "the pause to be counted")
+            # What the watchdog had slept anyway is not part of it.
+            self.assertGreater(page.total("weir_process_pause_seconds_total") - seconds,
+                               PAUSE - 0.2)
+
+    # The watchdog ------------------------------------------------------------
+
+    def test_five_lines_a_minute(self):
+        with running("--verbose") as proxy:
+            stalls = 8
+            for i in range(stalls):
+                after = newest(proxy)
+                inject(proxy, 80 if weir.PLAIN else 300, "blocked")
+                wait_stall(proxy, after, 0.08)
+                weir.wait_until(lambda: proxy.metrics().total(
+                    "weir_reactor_watchdog_misses_total", reactor="0", severity="slow") > i,
+                    "the watchdog to notice")
+            proxy.wait_stderr("InjectedSleep")
+            text = proxy.stderr()
+            lines = [line for line in text.splitlines() if "InjectedSleep" in line]
+            self.assertLessEqual(len(lines), 5, text)
+            self.assertGreaterEqual(len(lines), 3, text)
+
+    def test_the_signal_goes_unnoticed(self):
+        """A sleep that it interrupts lasts its full time, and nobody loses a
+        connection."""
+        with running() as proxy, connected(proxy) as (client, connection), \
+                connected(proxy) as (other, _):
+            after = newest(proxy)
+            inject(proxy, 300, "blocked", connection)
+            for s in client, other:  # answered when it is over
+                peers.round_trip(s, b"x" * 100000)
+            stall = wait_stall(proxy, after, 0.3)
+            self.assertTrue(stall["stack"], stall)
+            page = proxy.metrics()
+            self.assertEqual(page.total("weir_connections_active"), 2)
+            self.assertEqual(page.total("weir_connections_closed_total"), 0)
+
+    def test_the_watchdog_rests_while_all_loops_do(self):
+        with running() as proxy:
+            path = "/proc/%d/task/%d/status" % (proxy.pid, thread(proxy, "watchdog"))
+
+            def sleeps():
+                with open(path) as f:
+                    return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", f.read(), re.M)[1])
+            used = []
+            while not used or used[-1] >= 10:
+                # What is still under way from the start may wake it in the first.
+                self.assertLess(len(used), 3, "wake-ups a second in windows: %s" % used)
+                begin, before = time.monotonic(), sleeps()
+                time.sleep(2)  # This is the measurement.
+                used.append((sleeps() - before) / (time.monotonic() - begin))
+            self.assertGreater(used[-1], 1)
+
+    def test_off(self):
+        """Without loop metrics there is no watchdog, and the proxy works."""
+        with running("--loop_metrics=false") as proxy, \
+                peers.connect(proxy.address("s")) as client:
+            peers.round_trip(client)
+            with self.assertRaises(AssertionError):
+                thread(proxy, "watchdog")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -269,8 +269,8 @@ def main():
                   "priority": setup.prober.priority, "version": setup.weir.version(),
                   **{name: getattr(options, name) for name in
                      ("seconds", "seed", "period_us", "connections", "streams")}, "modes": {}}
-        report["median"] = statistics.median(
-            setup.probe("without stalls", options.baseline_seconds)["delays"])
+        quiet = setup.probe("without stalls", options.baseline_seconds)["delays"]
+        report["median"], report["quiet_p99"] = statistics.median(quiet), quantile(quiet, 0.99)
         for name in wanted:
             report["modes"][name] = MODES[name](setup, report["median"])
     finally:

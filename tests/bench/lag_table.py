@@ -12,9 +12,12 @@ def ms(seconds):
 def tables(report):
     """The report for a person."""
     lines = ["Linux %s, %d processors; prober: a byte each %d us over %d connections, %s "
-             "priority, median delay without stalls %s" % (
-                 report["kernel"], report["cpus"], report["period_us"], report["connections"],
-                 report["priority"], ms(report["median"]))]
+             "priority" % (report["kernel"], report["cpus"], report["period_us"],
+                           report["connections"], report["priority"]),
+             "delay without stalls: median %s, 99 of 100 under %s" % (
+                 ms(report["median"]), ms(report["quiet_p99"]))]
+    if report["quiet_p99"] > 0.001:
+        lines.append("This machine is not quiet: others keep the loop and the prober waiting.")
     for mode, result in report["modes"].items():
         lines += ["", "%s: %g s, busy %.1f %%, %d bytes, at most %s late (99 of 100: %s)" % (
             mode, report["seconds"], 100 * result["busy"], result["bytes"],

@@ -13,6 +13,7 @@ import json
 import os
 import random
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -120,6 +121,11 @@ def run_idle_all(classes, load, binary):
     return result
 
 
+def end_well_when_told():
+    """SIGTERM too ends what runs, and cleans up."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
 def wait_file(path, pattern):
     """The text of a file once it holds the pattern."""
     end = time.monotonic() + 30
@@ -220,6 +226,7 @@ def main():
             parser.error("no proxy " + name)
     classes = [proxies.ALL[name] for name in options.proxies.split(",")]
 
+    end_well_when_told()
     if options.congestion:
         enter_network(options.congestion)
     load = Load(options.load)

@@ -262,6 +262,7 @@ def main():
         if name not in MODES:
             parser.error("no mode " + name)
 
+    bench.end_well_when_told()
     setup = None
     try:
         setup = Setup(options)

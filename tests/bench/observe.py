@@ -236,6 +236,7 @@ def main():
         if name not in ("calls", "instructions", "cpu"):
             parser.error("no part " + name)
 
+    bench.end_well_when_told()
     load = bench.Load(options.load)
     report = {"kernel": os.uname().release, "cpus": os.cpu_count()}
     try:

@@ -97,6 +97,9 @@ class Setup:
         if len(cpus) > 1:
             for thread in self.weir.threads("weir-r0"):
                 os.sched_setaffinity(thread, cpus[:1])
+        if options.loop_first:
+            for thread in self.weir.threads("weir-r0"):
+                os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(1))
         self.cpus = len(cpus)
         self.prober.start("connect %d %d" % (self.weir.port, options.connections))
         self.prober.answer()
@@ -255,6 +258,9 @@ def main():
     parser.add_argument("--period_us", type=int, default=1000, help="of bytes (%(default)s)")
     parser.add_argument("--connections", type=int, default=16, help="of the prober (%(default)s)")
     parser.add_argument("--streams", type=int, default=32, help="that saturate (%(default)s)")
+    parser.add_argument("--loop_first", action="store_true",
+                        help="the loop has real-time priority too: where a machine is not "
+                        "quiet, others keep out of the comparison")
     parser.add_argument("--json", default="", help="a file for all figures")
     options = parser.parse_args()
     wanted = options.only.split(",")

@@ -161,7 +161,8 @@ TEST_P(RelayCalls, Questions_SessionsMayEndUnderAWalk) {
   RelayRig& rig = Make({.resolved = false});
   const std::vector<TestPeer> clients = Crowd(rig, kCrowd);
   std::vector<uint64_t> ids;
-  for (const SessionInfo& info : ListOf(rig)->sessions) ids.push_back(info.id);
+  const auto all = ListOf(rig);
+  for (const SessionInfo& info : all->sessions) ids.push_back(info.id);
   ASSERT_EQ(ids.size(), kCrowd);
 
   std::optional<SessionList> list;

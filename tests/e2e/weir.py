@@ -164,7 +164,8 @@ class Weir:
         try:
             self._wait_ready(to_the_end=not wrapper)
             self.ports = self._read_ports()
-            self.admin = self._find_admin() if admin else None
+            # (No address for a unix socket.)
+            self.admin = self._find_admin() if admin and "/" not in admin else None
         except BaseException:
             self.close(check=False)
             raise

@@ -55,6 +55,20 @@ TEST(StartupReport, SaysWhatIsSkippedAndResolving) {
       "ready in 4 ms. Ctrl-C drains up to 25s; again stops now.\n");
 }
 
+TEST(StartupReport, HasALineForTheProbes) {
+  StartupReport report = Report();
+  report.admin = "unix:/run/weir";
+  report.probes = "http://10.0.0.1:9465";
+  report.forwards = {{"pg", {"127.0.0.1:5432"}, {}, "db1:5432", ""}};
+  EXPECT_EQ(FormatStartupReport(report),
+            "weir 0.1.0  pid 4242  2 reactors (epoll)  fds 20000 (max 9900 "
+            "connections)\n"
+            "pg     127.0.0.1:5432  ->  db1:5432\n"
+            "admin  unix:/run/weir  /  /metrics  /ready  /live\n"
+            "probes http://10.0.0.1:9465  /metrics  /ready  /live\n"
+            "ready in 4 ms. Ctrl-C drains up to 25s; again stops now.\n");
+}
+
 TEST(StartupReport, CountsOneReactor) {
   StartupReport report = Report();
   report.reactors = 1;

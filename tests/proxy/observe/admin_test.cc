@@ -3,35 +3,54 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "metrics/http_server.h"
 #include "metrics/registry.h"
+#include "nlohmann/json.hpp"
 #include "proxy/observe/health.h"
+#include "proxy/observe/probes.h"
 #include "tests/metrics/http_client.h"
 
 namespace weir {
 namespace {
 
+using nlohmann::json;
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 class AdminTest : public testing::Test {
  protected:
   AdminTest() {
     AddStateMetrics("1.2.3", &health_, &registry_);
-    admin_ = std::make_unique<Admin>(Admin::Options{
-        .registry = &registry_,
-        .health = &health_,
-        .loops = {{"0", [] { return std::chrono::nanoseconds(0); }},
-                  {"control",
-                   [this] { return std::chrono::nanoseconds(age_.load()); }}},
-        .request_drain = [this] { ++drains_; }});
+    options_.registry = &registry_;
+    options_.health = &health_;
+    options_.facts.version = "1.2.3";
+    options_.facts.pid = 42;
+    options_.facts.poller = "epoll";
+    options_.facts.flags = {{"reactors", "1"}, {"admin", "\xff"}};
+    options_.facts.forwards = {{"pg",
+                                "pg@5432=db:5432",
+                                {"127.0.0.1:5432"},
+                                "db:5432",
+                                {{"idle", "off"}}}};
+    options_.loops = {
+        {"0", [] { return std::chrono::nanoseconds(0); }},
+        {"control", [this] { return std::chrono::nanoseconds(age_.load()); }}};
+    options_.request_drain = [this] { ++drains_; };
+    options_.set_log_level = [this](LogLevel level) { level_ = level; };
   }
 
   void Start() {
+    admin_ = std::make_unique<Admin>(options_);
     ASSERT_TRUE(admin_->Serve(ListenOnLoopback(&port_)).ok());
     ASSERT_TRUE(admin_->Start().ok());
   }
@@ -47,10 +66,24 @@ class AdminTest : public testing::Test {
     return client.ReadAll();
   }
 
+  json Json(const std::string& path) {
+    const std::string answer = Ask("GET", path);
+    EXPECT_EQ(HeaderOf(answer, "Content-Type"), "application/json");
+    return json::parse(BodyOf(answer));
+  }
+
+  // A POST's status and body, in one line.
+  std::string Post(const std::string& path) {
+    const std::string answer = Ask("POST", path);
+    return std::to_string(StatusOf(answer)) + " " + BodyOf(answer);
+  }
+
   Health health_;
   Registry registry_;
   std::atomic<int64_t> age_{0};
   std::atomic<int> drains_{0};
+  std::atomic<LogLevel> level_{LogLevel::kInfo};
+  Admin::Options options_;
   std::unique_ptr<Admin> admin_;
   uint16_t port_ = 0;
 };
@@ -78,7 +111,7 @@ TEST_F(AdminTest, LiveNamesTheLoopThatIsStuck) {
   age_ = std::chrono::nanoseconds(std::chrono::seconds(30)).count();
   const std::string live = Ask("GET", "/live");
   EXPECT_THAT(live, StartsWith("HTTP/1.1 503"));
-  EXPECT_THAT(live, HasSubstr("control: stuck for 30.0 s"));
+  EXPECT_THAT(live, HasSubstr("control: stuck for 30.0 s\n"));
 }
 
 TEST_F(AdminTest, MetricsShowTheState) {
@@ -95,26 +128,173 @@ TEST_F(AdminTest, MetricsShowTheState) {
   EXPECT_THAT(page, HasSubstr("weir_draining 1\n"));
 }
 
-TEST_F(AdminTest, DrainIsAskedByPostAlone) {
+TEST_F(AdminTest, StatusHasTheProcessAndItsMetrics) {
   Start();
-  EXPECT_THAT(Ask("GET", "/drain"), StartsWith("HTTP/1.1 405"));
-  // A web page cannot drain a proxy.
-  EXPECT_THAT(Ask("POST", "/drain", "Origin: http://example.com\r\n"),
-              StartsWith("HTTP/1.1 403"));
+  const json status = Json("/status");
+  EXPECT_EQ(status["version"], "1.2.3");
+  EXPECT_EQ(status["pid"], 42);
+  EXPECT_EQ(status["phase"], "starting");
+  EXPECT_EQ(status["stall_injection"], false);
+  EXPECT_GT(status["time_seconds"].get<double>(), 1e9);
+  EXPECT_EQ(status["forwards"][0],
+            json::parse(R"({"name":"pg","spec":"pg@5432=db:5432",
+                            "listen":["127.0.0.1:5432"],"target":"db:5432"})"));
+  EXPECT_EQ(status["metrics"]["weir_ready"]["series"][0]["value"], 0);
+}
+
+TEST_F(AdminTest, ConfigHasFlagsAndKeys) {
+  Start();
+  const json config = Json("/config");
+  EXPECT_EQ(config["flags"]["reactors"], "1");
+  EXPECT_EQ(config["flags"]["admin"], "\xef\xbf\xbd");  // not UTF-8: replaced
+  EXPECT_EQ(config["forwards"][0]["keys"]["idle"], "off");
+}
+
+// Whatever changes something: no web page and no GET may do it.
+TEST_F(AdminTest, CommandsAreTakenFromThisMachineByPostAlone) {
+  options_.inject_stall = [](const StallOrder&) { ADD_FAILURE(); };
+  options_.set_log_level = [](LogLevel) { ADD_FAILURE(); };
+  options_.workers = {{.name = "0",
+                       .list = nullptr,
+                       .kill = [](uint64_t, const auto&) { ADD_FAILURE(); }}};
+  Start();
+  for (const char* const path :
+       {"/drain", "/log_level?level=error", "/connections/17/close",
+        "/debug/stall?reactor=0&ms=1"}) {
+    EXPECT_THAT(Ask("GET", path), StartsWith("HTTP/1.1 405")) << path;
+    for (const char* const headers :
+         {"Origin: http://example.com\r\n", "Origin: null\r\n",
+          "Host: example.com\r\n"}) {
+      EXPECT_THAT(Ask("POST", path, headers), StartsWith("HTTP/1.1 403"))
+          << path << headers;
+    }
+  }
   EXPECT_EQ(drains_, 0);
-  EXPECT_THAT(Ask("POST", "/drain"), StartsWith("HTTP/1.1 202"));
+}
+
+TEST_F(AdminTest, DrainIsAskedByPost) {
+  Start();
+  EXPECT_EQ(Post("/drain"), "202 draining\n");
   EXPECT_EQ(drains_, 1);
 }
 
-TEST_F(AdminTest, TheFrontPageListsWhatThereIs) {
+TEST_F(AdminTest, SetsTheLogLevel) {
+  Start();
+  EXPECT_EQ(Post("/log_level?level=verbose"), "200 {\"level\":\"verbose\"}\n");
+  EXPECT_EQ(level_, LogLevel::kVerbose);
+  EXPECT_EQ(Post("/log_level?level=error"), "200 {\"level\":\"error\"}\n");
+  EXPECT_EQ(level_, LogLevel::kError);
+  EXPECT_EQ(Post("/log_level?level=loud"),
+            "400 level must be error, warning, info, verbose, not \"loud\"\n");
+  EXPECT_EQ(Post("/log_level"),
+            "400 level must be error, warning, info, verbose\n");
+  EXPECT_THAT(Post("/log_level?level=%zz"), StartsWith("400 bad escape"));
+  EXPECT_THAT(Post("/log_level?level=info&x"),
+              StartsWith("400 unknown parameter \"x\""));
+  EXPECT_EQ(level_, LogLevel::kError);
+}
+
+TEST_F(AdminTest, StallsAreRefusedUnlessAllowed) {
+  Start();
+  EXPECT_THAT(
+      Post("/debug/stall?reactor=0&ms=300&how=cpu"),
+      testing::AllOf(StartsWith("403 "), HasSubstr("--allow_stall_injection")));
+}
+
+TEST_F(AdminTest, OrdersAStall) {
+  std::mutex mutex;
+  std::vector<StallOrder> orders;
+  options_.inject_stall = [&](StallOrder order) {
+    // Connection 5 is there, 6 is not, 7 is never answered for.
+    if (order.connection < 7) order.begins(order.connection != 6);
+    const std::lock_guard<std::mutex> lock(mutex);
+    orders.push_back(std::move(order));
+  };
+  Start();
+  EXPECT_EQ(Post("/debug/stall?reactor=0&ms=300&how=blocked"),
+            "202 {\"reactor\":\"0\",\"ms\":300,\"how\":\"blocked\"}\n");
+  EXPECT_EQ(Post("/debug/stall?reactor=control&ms=1"),
+            "202 {\"reactor\":\"control\",\"ms\":1,\"how\":\"cpu\"}\n");
+  EXPECT_THAT(Post("/debug/stall?reactor=0&ms=1&connection=5"),
+              StartsWith("202 "));
+  EXPECT_EQ(Post("/debug/stall?reactor=0&ms=1&connection=6"),
+            "404 reactor 0 has no connection 6\n");
+  EXPECT_THAT(Post("/debug/stall?reactor=0&ms=1&connection=7"),
+              StartsWith("504 reactor 0 did not answer within 250 ms"));
+  const std::lock_guard<std::mutex> lock(mutex);
+  ASSERT_EQ(orders.size(), 5u);
+  EXPECT_EQ(orders[0].loop, 0u);
+  EXPECT_EQ(orders[0].how, StallOrder::How::kBlocked);
+  EXPECT_EQ(orders[0].duration, std::chrono::milliseconds(300));
+  EXPECT_EQ(orders[0].connection, 0u);
+  EXPECT_EQ(orders[1].loop, 1u);
+  EXPECT_EQ(orders[2].connection, 5u);
+}
+
+TEST_F(AdminTest, SaysWhatIsWrongWithAStall) {
+  options_.inject_stall = [](const StallOrder&) { ADD_FAILURE(); };
+  Start();
+  for (const auto& [query, error] :
+       std::vector<std::pair<std::string, std::string>>{
+           {"", "reactor must be 0, control"},
+           {"?reactor=9&ms=1", "reactor must be 0, control, not \"9\""},
+           {"?reactor=0", "ms must be a number from 1 to 60000"},
+           {"?reactor=0&ms=0", "ms must be a number from 1 to 60000, not"},
+           {"?reactor=0&ms=60001", "ms must be a number from 1 to 60000, not"},
+           {"?reactor=0&ms=1&how=gently", "how must be cpu, blocked, not"},
+           {"?reactor=0&ms=1&connection=0", "connection must be a number"},
+           {"?reactor=0&ms=1&connection=x", "connection must be a number"},
+           {"?reactor=0&ms=1&ms=2", "ms is given twice"},
+           {"?reactor=0&m=1", "unknown parameter \"m\""},
+           {"?reactor=%", "bad escape"}}) {
+    const std::string said = Post("/debug/stall" + query);
+    EXPECT_THAT(said, StartsWith("400 " + error)) << query;
+    EXPECT_EQ(said.find('\n'), said.size() - 1) << query;
+  }
+}
+
+TEST_F(AdminTest, ThePageRunsNothingButItsOwnFiles) {
   Start();
   const std::string page = Ask("GET", "/");
   EXPECT_THAT(page, StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(HeaderOf(page, "Content-Type"), StartsWith("text/html"));
+  const std::string policy = HeaderOf(page, "Content-Security-Policy");
+  EXPECT_THAT(policy, HasSubstr("default-src 'self'"));
+  EXPECT_THAT(policy, HasSubstr("frame-ancestors 'none'"));
+  EXPECT_THAT(policy, Not(HasSubstr("unsafe")));
+  EXPECT_EQ(HeaderOf(page, "X-Frame-Options"), "DENY");
+  EXPECT_EQ(StatusOf(Ask("GET", "/page.css")), 200);
+}
+
+TEST_F(AdminTest, AnUnknownPathListsWhatThereIs) {
+  Start();
+  const std::string page = Ask("GET", "/nothing");
+  EXPECT_THAT(page, StartsWith("HTTP/1.1 404"));
   for (const char* const path :
-       {"/metrics", "/startup", "/ready", "/live", "/drain"}) {
+       {"GET /metrics\n", "GET /startup\n", "GET /ready\n", "GET /live\n",
+        "GET /status\n", "GET /config\n", "GET /debug/reactors\n",
+        "GET /debug/connections\n", "POST /drain\n", "POST /log_level\n",
+        "POST /connections/{id}/close\n", "POST /debug/stall\n"}) {
     EXPECT_THAT(page, HasSubstr(path));
   }
-  EXPECT_THAT(Ask("GET", "/nothing"), StartsWith("HTTP/1.1 404"));
+}
+
+TEST_F(AdminTest, ProbesAloneTakeNothingElse) {
+  HttpServer server;
+  AddProbes(&registry_, &health_, options_.loops, &server);
+  ASSERT_TRUE(server.Serve(ListenOnLoopback(&port_)).ok());
+  ASSERT_TRUE(server.Start().ok());
+  for (const char* const path : {"/startup", "/ready", "/live", "/metrics"}) {
+    EXPECT_NE(StatusOf(Ask("GET", path)), 404) << path;
+    EXPECT_NE(StatusOf(Ask("HEAD", path)), 405) << path;
+    EXPECT_EQ(StatusOf(Ask("POST", path)), 405) << path;
+  }
+  for (const char* const path :
+       {"/", "/status", "/config", "/debug/reactors", "/debug/connections",
+        "/drain", "/log_level", "/debug/stall", "/connections/1/close"}) {
+    EXPECT_EQ(StatusOf(Ask("GET", path)), 404) << path;
+    EXPECT_EQ(StatusOf(Ask("POST", path)), 404) << path;
+  }
 }
 
 }  // namespace

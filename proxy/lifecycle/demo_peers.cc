@@ -38,7 +38,7 @@ class EchoServer::Connection final : private TransportObserver,
   void Run() noexcept override {
     if (over()) return;
     const Pump::Counters counters{&server_->moved_, &server_->moved_,
-                                  &server_->moved_};
+                                  &server_->moved_, &server_->moved_};
     Reactor& reactor = *server_->reactor_;
     const Pump::Outcome outcome = pump_.Run(reactor.kernel(), server_->pool_,
                                             transport_, transport_, counters,

@@ -85,7 +85,7 @@ class AdminTest(unittest.TestCase):
                     peers.round_trip(client)
 
     def test_status_and_config(self):
-        with weir.Weir("a@127.0.0.1:0=127.0.0.1:1+idle:10m", reactors=1) as proxy:
+        with weir.Weir("a@127.0.0.1:0=127.0.0.1:1+idle:90s", reactors=1) as proxy:
             status = ask(proxy, "/status")[1]
             self.assertEqual((status["pid"], status["phase"]), (proxy.pid, "ready"))
             self.assertEqual(status["forwards"][0]["listen"], ["127.0.0.1:%d" % proxy.port("a")])
@@ -95,7 +95,7 @@ class AdminTest(unittest.TestCase):
                 self.assertIn(name + suffix, names)
             config = ask(proxy, "/config")[1]
             self.assertEqual(config["flags"]["reactors"], "1")
-            self.assertEqual(config["forwards"][0]["keys"]["idle"], "10m")
+            self.assertEqual(config["forwards"][0]["keys"]["idle"], "90s")
 
     def test_log_level(self):
         with peers.Server(peers.echo) as server, \
@@ -152,7 +152,7 @@ class AdminTest(unittest.TestCase):
             stale.close()
             with weir.Weir("a@127.0.0.1:0=127.0.0.1:1", admin=path) as proxy:
                 self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600)
-                self.assertIn("admin unix:" + path, proxy.stderr())
+                proxy.wait_stderr("^admin +unix:" + path + " ")
                 self.assertEqual(UnixConnection(path).ask("GET", "/ready"), (200, "ready\n"))
                 self.assertEqual(UnixConnection(path).ask("POST", "/drain"), (202, "draining\n"))
                 self.assertEqual(proxy.wait(), 0)
@@ -173,8 +173,7 @@ class AdminTest(unittest.TestCase):
             for path in ("/", "/status", "/config", "/drain", "/debug/connections"):
                 self.assertEqual([probe(method, path) for method in ("GET", "POST")],
                                  [404, 404], path)
-            self.assertRegex(proxy.stderr(), r"(?m)^probes http://127\.0\.0\.1:%d " %
-                             proxy.port("probes"))
+            proxy.wait_stderr(r"^probes http://127\.0\.0\.1:%d " % proxy.port("probes"))
             code, _, err = weir.run("check", "0=127.0.0.1:1", "--probes=127.0.0.1:%d" %
                                     proxy.port("probes"))
             self.assertEqual(code, 1)

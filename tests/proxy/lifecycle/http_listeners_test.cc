@@ -1,6 +1,5 @@
 // Where the admin port and the probes are bound.
 
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -14,7 +13,6 @@
 #include "proxy/config/forward_spec.h"
 #include "proxy/lifecycle/listeners.h"
 #include "reactor/address.h"
-#include "reactor/errno_status.h"
 #include "reactor/kernel.h"
 #include "reactor/listen.h"
 
@@ -103,7 +101,6 @@ TEST(ProbesTest, ABusyPortNamesTheFlag) {
       BindProbes(Kernel::Real(), At(first->address.port()));
   EXPECT_THAT(MessageOf(second),
               StartsWith("--probes: cannot listen on 127.0.0.1:"));
-  EXPECT_EQ(ErrnoOf(second.status()), EADDRINUSE);
 }
 
 TEST(ProbesTest, AnAdminPortThatNobodyAskedForGivesWay) {

@@ -70,8 +70,7 @@ TEST_F(AdminLoopsTest, SaysWhatABusyLoopDoesAndForWhom) {
   EXPECT_EQ(loop["current"].dump(),
             R"({"kind":"relay","forward":"pg","connection":17,)"
             R"("seconds":0.119,"cause":"cpu",)"
-            R"("stack":["weir::Stuck","weir::Stuck"]
-})");
+            R"("stack":["weir::Stuck","weir::Stuck"]})");
   activity_.cause.reset();
   activity_.stack = {};
   activity_.subject = {};
@@ -99,8 +98,7 @@ TEST_F(AdminLoopsTest, ListsStallsWithTheTimeOfTheirBegin) {
             R"({"number":5,"time_seconds":3599.5,"seconds":0.3,"kind":"task",)"
             R"("forward":null,"connection":null,"cause":"blocked",)"
             R"("cpu_seconds":0.001,"run_delay_seconds":0.002,)"
-            R"("stack":["weir::Stuck"]
-})");
+            R"("stack":["weir::Stuck"]})");
   EXPECT_EQ(stalls[1]["kind"], "iteration");
 }
 

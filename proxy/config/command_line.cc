@@ -11,7 +11,10 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/types/span.h"
+#include "gflags/gflags.h"
+#include "proxy/config/client_command.h"
 #include "proxy/config/flag_parser.h"
 #include "proxy/config/flags.h"
 #include "proxy/config/forward_conflicts.h"
@@ -24,9 +27,8 @@
 namespace weir {
 namespace {
 
-constexpr std::string_view kCommands[] = {"check", "demo", "help"};
-constexpr std::string_view kLaterCommands[] = {"wait", "status", "top", "drain",
-                                               "kill"};
+constexpr std::string_view kCommands[] = {"check", "demo",   "drain", "help",
+                                          "kill",  "status", "top",   "wait"};
 constexpr std::string_view kForwardsVariable = "WEIR_FORWARDS=";
 
 bool Contains(absl::Span<const std::string_view> words, std::string_view word) {
@@ -81,10 +83,6 @@ absl::StatusOr<std::vector<ForwardSpec>> ReadForwards(
 }
 
 absl::Status UnknownCommand(const std::string& word) {
-  if (Contains(kLaterCommands, word)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("weir ", word, " is not supported yet"));
-  }
   const std::string hint = DidYouMean(word, kCommands);
   return absl::InvalidArgumentError(absl::StrCat(
       "unknown command ", Quote(word),
@@ -92,8 +90,23 @@ absl::Status UnknownCommand(const std::string& word) {
                    : hint));
 }
 
+// What belongs to a command and was given with another.
+absl::Status CheckFlags(const std::string& command) {
+  for (const FlagInfo& flag : WeirFlags()) {
+    if (flag.commands.empty() || BelongsTo(flag, command)) continue;
+    const std::string name(flag.name);
+    if (gflags::GetCommandLineFlagInfoOrDie(name.c_str()).is_default) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("--", name, " belongs to weir ",
+                     absl::StrReplaceAll(std::string(flag.commands),
+                                         {{" ", " and weir "}})));
+  }
+  return absl::OkStatus();
+}
+
 // Reads flags' settings, then what `arguments` say.
 absl::StatusOr<CommandLine> Interpret(std::vector<std::string> arguments,
+                                      absl::Span<const std::string_view> flags,
                                       absl::Span<const std::string> env) {
   const bool has_command = !arguments.empty() && LooksLikeCommand(arguments[0]);
   const std::string command = has_command ? arguments[0] : "";
@@ -102,11 +115,16 @@ absl::StatusOr<CommandLine> Interpret(std::vector<std::string> arguments,
   if (has_command && !Contains(kCommands, command)) {
     return UnknownCommand(command);
   }
+  const absl::Status flags_fit = CheckFlags(command);
+  if (!flags_fit.ok()) return flags_fit;
+  if (const auto verb = ClientVerb(command)) {
+    const absl::StatusOr<ClientCommand> client =
+        ReadClientCommand(*verb, arguments, flags);
+    if (!client.ok()) return client.status();
+    return *client;
+  }
   const absl::StatusOr<Settings> settings = SettingsFromFlags();
   if (!settings.ok()) return settings.status();
-  if (FLAGS_dial && command != "check") {
-    return absl::InvalidArgumentError("--dial belongs to weir check");
-  }
   if (command == "demo") {
     if (!arguments.empty()) {
       return absl::InvalidArgumentError(absl::StrCat(
@@ -141,7 +159,7 @@ absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv,
   if (!flags.ok()) return flags.status();
   if (flags->help) return HelpCommand{HelpText()};
   if (flags->version) return VersionCommand{VersionText()};
-  return Interpret(std::move(flags->arguments), variables);
+  return Interpret(std::move(flags->arguments), flags->flags, variables);
 }
 
 }  // namespace weir

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "proxy/config/client_command.h"
 #include "proxy/config/forward_spec.h"
 #include "proxy/config/settings.h"
 
@@ -31,6 +32,8 @@ struct DemoCommand {
   Settings settings;
 };
 
+// weir status, top, drain, kill ID, wait: ClientCommand (client_command.h).
+
 // weir help, --help, -h: `text` goes to stdout, exit 0.
 struct HelpCommand {
   std::string text;
@@ -42,7 +45,7 @@ struct VersionCommand {
 };
 
 using CommandLine = std::variant<RunCommand, CheckCommand, DemoCommand,
-                                 HelpCommand, VersionCommand>;
+                                 ClientCommand, HelpCommand, VersionCommand>;
 
 // `env` is environ: NAME=VALUE strings, then null. Forwards of the command line
 // come from WEIR_FORWARDS (separated by spaces) when it has none itself.

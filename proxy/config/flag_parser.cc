@@ -140,6 +140,9 @@ class Reader {
       status = Apply(*source);
       if (!status.ok()) return status;
     }
+    for (const Assignment& assignment : from_args_) {
+      parsed_.flags.push_back(assignment.flag->name);
+    }
     return parsed_;
   }
 
@@ -227,7 +230,10 @@ class Reader {
   absl::Status ReadEnvironment(absl::Span<const std::string> env) {
     std::vector<std::string> known = {"FORWARDS"};
     for (const std::string_view name : FlagNames()) {
-      if (name == "help" || name == "version" || name == "dial") continue;
+      if (name == "help" || name == "version") continue;
+      // What belongs to a command is said with it.
+      const FlagInfo* flag = FindFlag(name);
+      if (flag != nullptr && !flag->commands.empty()) continue;
       known.push_back(absl::AsciiStrToUpper(std::string(name)));
     }
     std::vector<std::string> files;

@@ -5,6 +5,7 @@
 #define PROXY_CONFIG_FLAG_PARSER_H_
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -14,8 +15,10 @@ namespace weir {
 
 struct ParsedFlags {
   std::vector<std::string> arguments;  // what is not a flag, in order
-  bool help = false;                   // -h, --help
-  bool version = false;                // --version
+  // The flags that `args` gave, with the registry's names, in order.
+  std::vector<std::string_view> flags;
+  bool help = false;     // -h, --help
+  bool version = false;  // --version
 };
 
 // `args` without the program's name: --flag=value, --flag value, --flag and

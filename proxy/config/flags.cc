@@ -68,6 +68,9 @@ DEFINE_bool(verbose, false,
 DEFINE_bool(quiet, false, "print errors only");
 
 DEFINE_bool(dial, false, "with check: connect to each target too");
+DEFINE_bool(json, false, "with status: print GET /status as it is");
+DEFINE_bool(wait, false, "with drain: until the process is gone");
+DEFINE_string(timeout, "30s", "how long drain --wait and wait do so at most");
 
 namespace weir {
 namespace {
@@ -93,12 +96,15 @@ constexpr FlagInfo kFlags[] = {
     {"drain_timeout", "TIME", "Stopping"},
     {"verbose", "", "Output"},
     {"quiet", "", "Output"},
-    {"dial", "", "Checking"},
+    {"dial", "", "Commands", "check"},
+    {"json", "", "Commands", "status"},
+    {"wait", "", "Commands", "drain"},
+    {"timeout", "TIME", "Commands", "drain wait"},
 };
 
-constexpr std::string_view kLaterFlags[] = {
-    "access_log",   "dump",       "dump_bytes", "forwards_file",
-    "live_timeout", "log_format", "timeout"};
+constexpr std::string_view kLaterFlags[] = {"access_log",   "dump",
+                                            "dump_bytes",   "forwards_file",
+                                            "live_timeout", "log_format"};
 
 }  // namespace
 
@@ -121,6 +127,12 @@ std::vector<std::pair<std::string, std::string>> FlagValues() {
         name, gflags::GetCommandLineFlagInfoOrDie(name.c_str()).current_value);
   }
   return values;
+}
+
+bool BelongsTo(const FlagInfo& flag, std::string_view command) {
+  // (A word; none is a part of another.)
+  return !command.empty() &&
+         flag.commands.find(command) != std::string_view::npos;
 }
 
 absl::Span<const std::string_view> LaterFlags() { return kLaterFlags; }

@@ -43,8 +43,11 @@ DECLARE_string(drain_timeout);
 DECLARE_bool(verbose);
 DECLARE_bool(quiet);
 
-// `weir check` only.
-DECLARE_bool(dial);
+// Of one command, or two.
+DECLARE_bool(dial);       // check
+DECLARE_bool(json);       // status
+DECLARE_bool(wait);       // drain
+DECLARE_string(timeout);  // drain, wait
 
 namespace weir {
 
@@ -54,7 +57,12 @@ struct FlagInfo {
   std::string_view name;
   std::string_view value;  // what to call its value; empty for bools
   std::string_view group;  // a heading
+  // What it belongs to: "drain wait"; empty for the proxy's own flags.
+  std::string_view commands = {};
 };
+
+// Whether `command` is one of the flag's.
+bool BelongsTo(const FlagInfo& flag, std::string_view command);
 
 // Every flag declared above, in the order of --help, each group together.
 absl::Span<const FlagInfo> WeirFlags();

@@ -24,6 +24,13 @@ constexpr char kBeforeFlags[] =
   weir demo [FLAG]...               an echo server, a forward, traffic, numbers
   weir help | --help | --version
 
+About a weir that runs, found by itself when there is one (else --admin=ADDRESS)
+  weir status [--json]              its loops and forwards over one second
+  weir top                          the same, live, with its connections
+  weir drain [--wait]               as SIGTERM does; --wait: until it is gone
+  weir kill ID                      close a connection
+  weir wait [--timeout=30s]         until it is ready
+
 Examples
   weir 5432=db:5432                 this machine's 5432 -> db:5432
   weir 5432:db:5432                 the same, as for ssh -L
@@ -65,6 +72,7 @@ Signals
 Exit codes
   0  drained, or all was well     1  cannot listen, or another failure
   2  wrong usage                  128+N  stopped by a second signal N
+  status: 0 when it is ready, 1 when it is not or cannot be reached
 
 On the admin address
   /                   a page for browsers: lag, stalls, traffic, connections

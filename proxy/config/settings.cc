@@ -236,6 +236,17 @@ absl::Status ReadBufferMemory(int64_t* bytes) {
 
 }  // namespace
 
+absl::StatusOr<std::optional<ListenSpec>> AdminFromFlag() {
+  std::optional<ListenSpec> admin;
+  const absl::Status status = ReadAdmin(&admin);
+  if (!status.ok()) return status;
+  return admin;
+}
+
+bool AdminIsDefault() {
+  return gflags::GetCommandLineFlagInfoOrDie("admin").is_default;
+}
+
 absl::StatusOr<Settings> SettingsFromFlags() {
   Settings settings;
   for (const absl::Status& status :
@@ -252,8 +263,7 @@ absl::StatusOr<Settings> SettingsFromFlags() {
         ReadReadyFd(&settings.ready_fd), ReadDrain(&settings.drain)}) {
     if (!status.ok()) return status;
   }
-  settings.admin_is_default =
-      gflags::GetCommandLineFlagInfoOrDie("admin").is_default;
+  settings.admin_is_default = AdminIsDefault();
   settings.pin_reactors = FLAGS_affinity;
   settings.allow_stall_injection = FLAGS_allow_stall_injection;
   settings.loop_metrics = FLAGS_loop_metrics;

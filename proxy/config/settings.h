@@ -56,6 +56,10 @@ struct Settings {
   bool quiet = false;    // errors only; never with verbose
 };
 
+// --admin alone, as in Settings, and whether nobody gave it.
+absl::StatusOr<std::optional<ListenSpec>> AdminFromFlag();
+bool AdminIsDefault();
+
 // Reads gflags' registry. InvalidArgument's message is one line that names the
 // flag and its value.
 absl::StatusOr<Settings> SettingsFromFlags();

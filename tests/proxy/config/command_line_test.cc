@@ -19,6 +19,7 @@
 #include "gflags/gflags.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proxy/config/client_command.h"
 #include "proxy/config/flags.h"
 #include "proxy/config/forward_spec.h"
 #include "proxy/config/settings.h"
@@ -273,7 +274,6 @@ TEST_F(CommandLineTest, SaysWhatComesLater) {
   EXPECT_EQ(FlagError("--shard=lag"), "--shard=lag: not supported yet");
   EXPECT_EQ(ErrorOf({"1=db:1"}, {"WEIR_LOG_FORMAT=json"}),
             "WEIR_LOG_FORMAT is not supported yet");
-  EXPECT_EQ(ErrorOf({"wait"}), "weir wait is not supported yet");
 }
 
 TEST_F(CommandLineTest, RefusesBadValues) {
@@ -473,6 +473,61 @@ TEST_F(CommandLineTest, Checks) {
   EXPECT_TRUE(std::get<CheckCommand>(*line).dial);
   EXPECT_EQ(ErrorOf({"check"}), "nothing to check: weir check FORWARD...");
   EXPECT_EQ(ErrorOf({"--dial", "1=db:1"}), "--dial belongs to weir check");
+}
+
+TEST_F(CommandLineTest, SpeaksToAWeirThatRuns) {
+  using Verb = ClientCommand::Verb;
+  const auto client = [](const Strings& args, const Strings& env = {}) {
+    const absl::StatusOr<CommandLine> line = Parse(args, env);
+    EXPECT_TRUE(line.ok()) << line.status();
+    return line.ok() ? std::get<ClientCommand>(*line) : ClientCommand();
+  };
+  EXPECT_EQ(client({"top"}).verb, Verb::kTop);
+  EXPECT_FALSE(client({"top"}).admin.has_value());
+  EXPECT_FALSE(client({"status"}).json);
+  EXPECT_TRUE(client({"status", "--json"}).json);
+  EXPECT_FALSE(client({"drain"}).wait);
+  EXPECT_EQ(client({"drain", "--wait"}).timeout, seconds(30));
+  EXPECT_TRUE(client({"drain", "--wait"}).wait);
+  EXPECT_EQ(client({"wait", "--timeout=5s"}).timeout, seconds(5));
+  EXPECT_EQ(client({"kill", "17"}).connection, 17u);
+  EXPECT_EQ(client({"kill", "pg#18"}).connection, 18u);
+  EXPECT_EQ(client({"status", "--admin=9465"}).admin->port, 9465);
+  // The environment may be a proxy's own: of it only the address counts.
+  const ClientCommand command =
+      client({"status"}, {"WEIR_ADMIN=[::1]:7", "WEIR_READY_FD=77",
+                          "WEIR_REACTORS=3", "WEIR_FORWARDS=1=db:1"});
+  EXPECT_EQ(command.admin->host, "::1");
+  EXPECT_EQ(command.admin->port, 7);
+}
+
+TEST_F(CommandLineTest, ACommandTakesItsOwnFlagsOnly) {
+  EXPECT_EQ(ErrorOf({"top", "--json"}), "--json belongs to weir status");
+  EXPECT_EQ(ErrorOf({"1=db:1", "--wait"}), "--wait belongs to weir drain");
+  EXPECT_EQ(ErrorOf({"status", "--timeout=1s"}),
+            "--timeout belongs to weir drain and weir wait");
+  EXPECT_EQ(ErrorOf({"demo", "--timeout=1s"}),
+            "--timeout belongs to weir drain and weir wait");
+  EXPECT_EQ(ErrorOf({"drain", "--drain-timeout=1s"}),
+            "--drain_timeout means nothing to weir drain, which asks a weir "
+            "that runs");
+  EXPECT_EQ(ErrorOf({"wait", "--timeout=soon"}),
+            "--timeout=soon: 'soon' is not a time, such as 5s");
+  EXPECT_EQ(ErrorOf({"status", "--admin=0"}),
+            "--admin=0: port 0 cannot be asked");
+  EXPECT_EQ(ErrorOf({"status", "--admin=off"}),
+            "--admin=off: names no address; without it a weir that runs is "
+            "found");
+  EXPECT_EQ(ErrorOf({"status", "x"}), "weir status: 'x' is too much");
+  EXPECT_EQ(ErrorOf({"kill", "1", "2"}), "weir kill: '2' is too much");
+  EXPECT_THAT(ErrorOf({"kill"}), HasSubstr("which connection?"));
+  for (const char* id : {"", "x", "-", "1x", "pg#", "99999999999999999999"}) {
+    EXPECT_THAT(ErrorOf({"kill", id}), HasSubstr("a connection is a number"));
+  }
+  // (Not the slip of a finger either: nobody makes such a variable.)
+  EXPECT_TRUE(Parse({"status"}, {"WEIR_TIMEOUT=1s", "WEIR_WAIT=1"}).ok());
+  EXPECT_EQ(ErrorOf({"statu"}),
+            "unknown command 'statu'; did you mean 'status'?");
 }
 
 TEST_F(CommandLineTest, Demonstrates) {

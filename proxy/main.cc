@@ -10,6 +10,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "glog/logging.h"
+#include "proxy/client/commands.h"
+#include "proxy/config/client_command.h"
 #include "proxy/config/command_line.h"
 #include "proxy/config/outgoing_ports.h"
 #include "proxy/lifecycle/check.h"
@@ -55,6 +57,8 @@ int Execute(weir::RunCommand command) {
   return code.ok() ? *code : Complain(code.status(), kFailed);
 }
 
+int Execute(weir::ClientCommand command) { return weir::RunClient(command); }
+
 int Execute(weir::DemoCommand command) {
   const absl::StatusOr<int> code = weir::RunDemo(std::move(command.settings));
   return code.ok() ? *code : Complain(code.status(), kFailed);
@@ -69,6 +73,10 @@ int main(int argc, char** argv) {
   absl::StatusOr<weir::CommandLine> command =
       weir::ParseCommandLine(argc, argv, environ);
   if (!command.ok()) return Complain(command.status(), kUsage);
+  // It keeps the signals as they are: it has no loop that would take them.
+  if (const auto* client = std::get_if<weir::ClientCommand>(&*command)) {
+    return weir::RunClient(*client);
+  }
   // Before the first thread, so that all of them inherit it.
   if (absl::Status blocked = weir::BlockSignals(); !blocked.ok()) {
     return Complain(blocked, kFailed);

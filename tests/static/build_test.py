@@ -23,7 +23,7 @@ ALL = ["//metrics/...", "//reactor/...", "//proxy/...", "//tests/..."]
 
 # Each sees itself and what stands left of it.
 LAYERS = ["metrics", "reactor", "proxy/config", "proxy/observe",
-          "proxy/upstream", "proxy/relay", "proxy/lifecycle"]
+          "proxy/upstream", "proxy/relay", "proxy/lifecycle", "proxy/client"]
 
 BREACHES = {
     "BUILD.bazel": """

@@ -116,10 +116,10 @@ void Terminal::Draw(const std::vector<ScreenLine>& lines) {
         style = colours_ ? "\x1b[31m" : "";
         break;
     }
-    absl::StrAppend(&text, i > 0 ? "\r\n" : "", style, lines[i].text,
-                    "\x1b[0m\x1b[K");
+    // (Cleared before: after a whole line the cursor is on its last character.)
+    absl::StrAppend(&text, i > 0 ? "\r\n" : "", "\x1b[K", style, lines[i].text,
+                    "\x1b[0m");
   }
-  absl::StrAppend(&text, "\x1b[J");
   Write(text);
 }
 

@@ -32,7 +32,7 @@ class Terminal {
 
   ScreenSize size() const;
 
-  // Replaces what is shown.
+  // Replaces what is shown: a line for each row of the screen.
   void Draw(const std::vector<ScreenLine>& lines);
 
   struct Event {

@@ -65,7 +65,8 @@ std::string LastLine(const TopModel& model) {
       return absl::StrCat("filter: ", model.filter(),
                           "_  (Enter keeps it, Escape does not)");
     case TopModel::Mode::kAsk:
-      return absl::StrCat("kill ", model.asked(), "? y or any other key");
+      return absl::StrCat("kill ", model.asked(),
+                          "? y does it, any other key does not");
     case TopModel::Mode::kList:
       break;
   }

@@ -64,23 +64,20 @@ std::string StatusJson(int uptime, double busy, double poll, int fast,
        {"labels":{"forward":"pg","upstream":"db1:5432"},"value":0}]}}})";
 }
 
-constexpr char kReactors[] = R"({"time_seconds":100,
+constexpr char kReactors[] = R"json({"time_seconds":100,
   "stall_threshold_seconds":0.01,"reactors":[
    {"reactor":"2","phase":"busy","age_seconds":0.2,
     "current":{"kind":"relay","forward":"pg","connection":17,"seconds":0.001,
                "cause":null,"stack":[]},
     "stalls":[{"number":3,"time_seconds":88,"seconds":0.312,"kind":"relay",
                "forward":"pg","connection":17,"cause":"cpu",
-               "stack":["weir::Session::Relay()","main"]
-},
+               "stack":["weir::Session::Relay()","main"]},
               {"number":2,"time_seconds":8,"seconds":1,"kind":"dns",
                "forward":null,"connection":null,"cause":"blocked",
-               "stack":[]}]
-},
+               "stack":[]}]},
    {"reactor":"10","phase":"busy","age_seconds":0.2,
     "current":{"kind":"iteration","forward":null,"connection":null,
-               "seconds":0.5,"cause":null,"stack":[]},"stalls":[]}]
-})";
+               "seconds":0.5,"cause":null,"stack":[]},"stalls":[]}]})json";
 
 StatusReading Status(const std::string& json) {
   absl::StatusOr<StatusReading> status = ParseStatus(json);

@@ -31,7 +31,7 @@ TEST(Table, CountsCharactersAndCutsLongOnes) {
 TEST(Table, MovesNoCursor) {
   Table table({{"name", Align::kLeft}});
   table.Add({"\x1b[2J\n"});
-  EXPECT_EQ(table.Lines()[1], "\\x1B[2J\\x0A");
+  EXPECT_EQ(table.Lines()[1], "\\x1b[2J\\x0a");
 }
 
 TEST(CutToWidth, KeepsWholeCharacters) {

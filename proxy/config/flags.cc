@@ -122,6 +122,7 @@ const FlagInfo* FindFlag(std::string_view name) {
 std::vector<std::pair<std::string, std::string>> FlagValues() {
   std::vector<std::pair<std::string, std::string>> values;
   for (const FlagInfo& flag : kFlags) {
+    if (!flag.commands.empty()) continue;  // not the proxy's
     const std::string name(flag.name);
     values.emplace_back(
         name, gflags::GetCommandLineFlagInfoOrDie(name.c_str()).current_value);

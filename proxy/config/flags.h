@@ -70,7 +70,7 @@ absl::Span<const FlagInfo> WeirFlags();
 // The flag of that name, or null. '-' counts as '_', so --drain-idle is known.
 const FlagInfo* FindFlag(std::string_view name);
 
-// Every flag's name and its value now, in that order.
+// Name and value now of each flag of the proxy's own, in that order.
 std::vector<std::pair<std::string, std::string>> FlagValues();
 
 // Names that are announced for later.

@@ -73,7 +73,7 @@ def wait_until(condition, what, timeout=LONG, interval=0.005):
 def _environment(run_directory, more):
     """Ours, but for where processes of weir find each other: no test sees those
     of another, or the machine's."""
-    return dict(os.environ, XDG_RUNTIME_DIR=run_directory, **(more or {}))
+    return {**os.environ, "XDG_RUNTIME_DIR": run_directory, **(more or {})}
 
 
 class Page:

@@ -13,8 +13,7 @@ uint64_t Bytes(const ConnectionReading& connection) {
 }
 
 // Whether `a` stands above `b`. The largest first, names and ids the smallest.
-bool Above(TopModel::Sort sort, const ConnectionRow& a,
-           const ConnectionRow& b) {
+bool Above(TopModel::Sort sort, const TopRow& a, const TopRow& b) {
   using Sort = TopModel::Sort;
   switch (sort) {
     case Sort::kRate:
@@ -156,7 +155,7 @@ void TopModel::SetConnections(const ConnectionsReading& reading) {
   for (const ConnectionReading& connection : reading.connections) {
     const uint64_t now = Bytes(connection);
     const auto before = bytes_.find(connection.id);
-    ConnectionRow row{connection};
+    TopRow row{connection};
     // A connection that is new has moved all it has since the last reading, or
     // since it is there.
     const double span =
@@ -177,13 +176,12 @@ void TopModel::SetConnections(const ConnectionsReading& reading) {
 
 void TopModel::Arrange() {
   rows_.clear();
-  for (const ConnectionRow& row : all_) {
+  for (const TopRow& row : all_) {
     if (Shows(row.reading)) rows_.push_back(row);
   }
-  std::sort(rows_.begin(), rows_.end(),
-            [this](const ConnectionRow& a, const ConnectionRow& b) {
-              return Above(sort_, a, b);
-            });
+  std::sort(
+      rows_.begin(), rows_.end(),
+      [this](const TopRow& a, const TopRow& b) { return Above(sort_, a, b); });
 }
 
 bool TopModel::Shows(const ConnectionReading& connection) const {

@@ -20,7 +20,7 @@
 namespace weir {
 
 // A connection, and how fast it moves.
-struct ConnectionRow {
+struct TopRow {
   ConnectionReading reading;
   double rate = 0;  // bytes a second, both ways
 };
@@ -52,7 +52,7 @@ class TopModel {
   void SetConnections(const ConnectionsReading& reading);
 
   // Those that the filter lets through, sorted.
-  const std::vector<ConnectionRow>& rows() const { return rows_; }
+  const std::vector<TopRow>& rows() const { return rows_; }
   // The place of the chosen one in rows(); nothing when there is none.
   std::optional<size_t> selected() const;
   // Of all connections, the filter aside.
@@ -85,8 +85,8 @@ class TopModel {
   std::map<uint64_t, uint64_t> bytes_;  // by id, in the last reading
   uint64_t total_ = 0;
   std::vector<std::string> silent_;
-  std::vector<ConnectionRow> all_;
-  std::vector<ConnectionRow> rows_;
+  std::vector<TopRow> all_;
+  std::vector<TopRow> rows_;
 };
 
 }  // namespace weir

@@ -30,7 +30,7 @@ std::vector<std::string> ConnectionLines(const TopModel& model) {
                {"down"},
                {"age"},
                {"idle"}});
-  for (const ConnectionRow& row : model.rows()) {
+  for (const TopRow& row : model.rows()) {
     const ConnectionReading& reading = row.reading;
     table.Add({absl::StrCat(reading.forward, "#", reading.id), reading.reactor,
                reading.client,

@@ -56,7 +56,7 @@ class TopModelTest : public testing::Test {
 
   Ids Shown() const {
     Ids ids;
-    for (const ConnectionRow& row : model_.rows()) {
+    for (const TopRow& row : model_.rows()) {
       ids.push_back(row.reading.id);
     }
     return ids;

@@ -2,9 +2,12 @@
 // use: each of its buttons hides a line.
 
 import {element, setText} from "./dom.js";
-import {NOTHING, timeOfDay} from "./format.js";
+import {bound, FINEST_SECONDS, NOTHING, timeOfDay} from "./format.js";
 
 export const SPAN_SECONDS = 300;
+// The scale of time grows with what is known: {span, step} in seconds.
+const SPANS = [{span: 60, step: 15}, {span: 120, step: 30}, {span: SPAN_SECONDS, step: 60}];
+const BINARY_STEPS = Array.from({length: 50}, (_, i) => 2 ** i);
 const HEIGHT = 170;
 // Colour alone does not tell lines apart.
 const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3]];
@@ -19,8 +22,8 @@ export class Chart {
   #box;
   #data;
 
-  // options: {title, about, lines: [name], format, log: bool, unit: the least
-  // top of the scale, mark: seconds or nothing}
+  // options: {title, about, lines: [name], format, log: bool, binary: bool,
+  // unit: the least top of the scale, mark: seconds or nothing}
   constructor(parent, options) {
     this.#options = options;
     this.#box = element("div", {class: "plot", role: "img"});
@@ -88,33 +91,39 @@ export class Chart {
     const font = "11px system-ui, sans-serif";
     const axis = {stroke: ink, font, ticks: {show: false}, grid: {stroke: grid, width: 1}};
     const now = () => this.#data[0].at(-1) ?? 0;
-    const {log, format, unit} = this.#options;
+    const span = () => SPANS.find(({span}) => now() - (this.#data[0][0] ?? 0) <= span) ??
+      SPANS.at(-1);
+    const {log, binary, format, unit} = this.#options;
     return {
       width: Math.max(this.#box.clientWidth, 100),
       height: HEIGHT,
       legend: {show: false},
-      padding: [8, 8, 0, 0],
+      padding: [8, 18, 0, 0],
       cursor: {drag: {x: false, y: false}, points: {size: 6}},
       scales: {
-        x: {time: true, range: () => [now() - SPAN_SECONDS, now()]},
+        x: {time: true, range: () => [now() - span().span, now()]},
         y: log ?
-          {distr: 3, log: 10, range: (_, low, high) => [1e-4, decadeAbove(high ?? 0, unit)]} :
+          {distr: 3, log: 10, range: (_, low, high) => [FINEST_SECONDS, decadeAbove(high ?? 0, unit)]} :
           {range: (_, low, high) => [0, Math.max(high ?? 0, unit) * 1.05]},
       },
       axes: [
         {
           ...axis, size: 24,
-          splits: () => [-300, -240, -180, -120, -60, 0].map((s) => now() + s),
-          values: (_, splits) => splits.map((t) => {
-            const minutes = Math.round((t - now()) / 60);
-            return minutes === 0 ? "now" : `${minutes} min`.replace("-", "−");
-          }),
+          splits: () => {
+            const {span: all, step} = span();
+            return Array.from({length: all / step}, (_, i) => now() - all + (i + 1) * step);
+          },
+          values: (_, splits) => splits.map((t) => agoText(now() - t)),
         },
         {
           ...axis, size: 62, gap: 4,
-          ...(log ? {splits: (_, i, low, high) => decades(high)} : {space: 34}),
-          values: (_, splits) => splits.map((v) => v === null ? null : format(v)),
-          filter: log ? (_, splits) => splits : undefined,
+          space: 34,
+          ...(binary ? {incrs: BINARY_STEPS} : {}),
+          ...(log ? {
+            splits: (_, i, low, high) => decades(high), filter: (_, splits) => splits,
+          } : {}),
+          values: (_, splits) => splits.map(
+            (value) => log ? bound(value) : format(value).replace(/\.0+(?=\D)/, "")),
         },
       ],
       series: [{}, ...this.#options.lines.map((name, i) => ({
@@ -153,6 +162,12 @@ export class Chart {
     ctx.stroke();
     ctx.restore();
   }
+}
+
+function agoText(seconds) {
+  const whole = Math.round(seconds);
+  if (whole === 0) return "now";
+  return whole % 60 === 0 ? `−${whole / 60} min` : `−${whole} s`;
 }
 
 function decadeAbove(value, least) {

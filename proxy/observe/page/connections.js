@@ -13,13 +13,10 @@ const text = (field) => (cell, c) => setText(cell, c[field] || "–");
 const COLUMNS = [
   {key: "id", name: "#", header: true, number: true, fill: (cell, c) => setText(cell, `${c.id}`)},
   {key: "forward", name: "Forward", fill: text("forward")},
-  {
-    key: "reactor", name: "Loop",
-    fill: (cell, c) => setText(cell, c.reactor),
-  },
-  {key: "state", name: "State", fill: text("state")},
   {key: "client", name: "Client", class: "address", fill: text("client")},
   {key: "upstream", name: "Upstream", class: "address", fill: text("upstream")},
+  {key: "state", name: "State", fill: text("state")},
+  {key: "reactor", name: "Loop", fill: text("reactor")},
   {
     key: "age_seconds", name: "Age", number: true,
     fill: (cell, c) => setText(cell, duration(c.age_seconds)),

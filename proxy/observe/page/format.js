@@ -35,12 +35,22 @@ export function percent(share) {
   return (value > 0 && value < 10 ? value.toFixed(1) : value.toFixed(0)) + " %";
 }
 
-// A wait, in seconds. Finer than 0.1 ms the histogram does not tell.
+// The lag histogram does not tell finer than this.
+export const FINEST_SECONDS = 1e-4;
+
+// A wait, in seconds.
 export function wait(seconds) {
   if (!known(seconds)) return NOTHING;
-  if (seconds < 1e-4) return "< 0.1 ms";
+  if (seconds <= FINEST_SECONDS) return "< 0.1 ms";
   if (seconds < 0.9995) return short(seconds * 1e3) + " ms";
   return (seconds < 100 ? seconds.toFixed(1) : whole.format(seconds)) + " s";
+}
+
+// A bound, in seconds: 0.25 ms, 5 ms, 2.5 s.
+export function bound(seconds) {
+  if (!known(seconds)) return NOTHING;
+  return seconds < 1 ? Number((seconds * 1e3).toPrecision(3)) + " ms" :
+    Number(seconds.toPrecision(3)) + " s";
 }
 
 // A time that goes on: 3.2 s, 2 min 05 s, 1 h 02 min, 3 d 04 h.

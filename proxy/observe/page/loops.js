@@ -1,7 +1,8 @@
 // The tiles and the table of loops.
 
 import {byId, element, setText, Table} from "./dom.js";
-import {bytes, count, loopName, percent, perSecond, subjectText, wait} from "./format.js";
+import {bound, bytes, count, loopName, FINEST_SECONDS, percent, perSecond,
+  subjectText, wait} from "./format.js";
 import {busyShare, lagQuantile, lagWorst, rate} from "./readings.js";
 
 // Lag above which a number is marked. Of the alerts: 1 % over 5 ms is a ticket.
@@ -14,10 +15,9 @@ function level(cell, value, warn, bad) {
   if (cell.dataset.level !== name) cell.dataset.level = name;
 }
 
-function worstText({bound, open}) {
-  if (Number.isNaN(bound)) return wait(bound);
-  if (bound <= 1e-4) return wait(0);
-  return (open ? "> " : "≤ ") + wait(bound);
+function worstText({seconds, open}) {
+  if (!(seconds > FINEST_SECONDS)) return wait(seconds);
+  return open ? "> " + wait(seconds) : "≤ " + bound(seconds);
 }
 
 function lagColumn(name, share, title) {
@@ -45,7 +45,7 @@ const COLUMNS = [
     fill: (cell, loop) => {
       const worst = lagWorst(loop.older, loop.newer);
       setText(cell, worstText(worst));
-      level(cell, worst.bound, 0.01 + LATE_SECONDS, VERY_LATE_SECONDS + 0.001);
+      level(cell, worst.seconds, 2 * LATE_SECONDS, 2 * VERY_LATE_SECONDS);
     },
   },
   {
@@ -120,9 +120,9 @@ export class Loops {
     const late = highest((l) => lagQuantile(l.older, l.newer, 0.99));
     const busy = highest((l) => busyShare(l.older, l.newer));
     this.#tile("Lag p99", late.value < 0 ? wait(NaN) : wait(late.value),
-      late.value < 1e-4 ? "every loop" : "latest: " + late.name);
+      late.value <= FINEST_SECONDS ? "every loop" : "highest: " + late.name);
     this.#tile("Busy", busy.value < 0 ? percent(NaN) : percent(busy.value),
-      busy.name ? "most: " + busy.name : "");
+      busy.name ? "busiest: " + busy.name : "");
     this.#tile("Connections", count(newer.total("active")), "open now");
     this.#tile("New", perSecond(per("accepted")), "connections a second");
     this.#tile("Up", bytes(per("up")) + "/s", "client to upstream");

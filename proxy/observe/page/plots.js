@@ -2,7 +2,7 @@
 
 import {Chart, SPAN_SECONDS} from "./charts.js";
 import {byId, setText} from "./dom.js";
-import {bytes, count, percent, wait} from "./format.js";
+import {bound, bytes, count, FINEST_SECONDS, percent, wait} from "./format.js";
 import {busyShare, lagQuantile, rate} from "./readings.js";
 
 // More lines than that nobody tells apart: then the extremes and the middle.
@@ -55,7 +55,7 @@ export class Plots {
       seconds));
     this.#points.push({
       time: reading.time,
-      lag: each((a, b) => Math.max(lagQuantile(a, b, 0.99), 1e-4)),
+      lag: each((a, b) => Math.max(lagQuantile(a, b, 0.99), FINEST_SECONDS)),
       busy: each(busyShare),
       connections: each((_, b) => b?.connections ?? NaN),
       up: sum("up"),
@@ -83,14 +83,14 @@ export class Plots {
     this.#charts = {
       lag: new Chart(box, {
         title: "Lag, p99", about: stallThreshold ?
-          `of each second; dotted: a stall, ${wait(stallThreshold)}` : "of each second",
+          `of each second; dotted: from ${bound(stallThreshold)} on a stall` : "of each second",
         lines: lines(loops), format: wait, log: true, unit: 0.1, mark: stallThreshold}),
       busy: new Chart(box, {
         title: "Busy", about: "share of each second", lines: lines(loops), format: percent,
         unit: 1}),
       traffic: new Chart(box, {
         title: "Throughput", about: "bytes a second", lines: ["up", "down"],
-        format: (v) => bytes(v) + "/s", unit: 1024}),
+        format: (v) => bytes(v) + "/s", unit: 1024, binary: true}),
       connections: new Chart(box, {
         title: "Connections", about: "of each loop", lines: lines(working), format: count,
         unit: 5}),

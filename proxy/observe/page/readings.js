@@ -145,15 +145,15 @@ export function lagQuantile(older, newer, share) {
   return NaN;
 }
 
-// What no arrival exceeded: {bound, open}; `open` when the last bucket grew,
+// What no arrival exceeded: {seconds, open}; `open` when the last bucket grew,
 // which has no upper bound. An iteration that runs now counts with its age.
 export function lagWorst(older, newer) {
   const grown = grownBuckets(older, newer);
-  if (!grown) return {bound: NaN, open: false};
+  if (!grown) return {seconds: NaN, open: false};
   let i = grown.length - 1;
   while (i > 0 && grown[i] === 0) --i;
   const open = newer.bounds[i] === Infinity;
   const bound = newer.bounds[open ? i - 1 : i];
   const age = newer.age ?? 0;
-  return age > bound ? {bound: age, open: true} : {bound, open};
+  return age > bound ? {seconds: age, open: true} : {seconds: bound, open};
 }

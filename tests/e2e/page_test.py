@@ -1,0 +1,195 @@
+"""The status page, in a real browser on a real proxy."""
+
+import contextlib
+import json
+import re
+import socket
+import unittest
+
+import browser
+import peers
+import weir
+
+# The text of each row of a table.
+ROWS = "[...document.querySelectorAll('%s tbody tr')].map((row) => row.innerText)"
+
+
+class PageTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.chrome = cls.enterClassContext(browser.Browser())
+
+    def setUp(self):
+        stack = contextlib.ExitStack()
+        self.addCleanup(stack.close)
+        self.server = stack.enter_context(peers.Server(peers.echo))
+        self.proxy = stack.enter_context(weir.Weir(
+            "p@127.0.0.1:0=" + self.server.target, "q@127.0.0.1:0=" + self.server.target,
+            "--allow_stall_injection", "--drain_timeout=50s", reactors=2, quick_drain=False))
+        self.url = "http://%s:%d/" % self.proxy.admin
+        self.clients = [stack.enter_context(peers.connect(self.proxy.address(name)))
+                        for name in "pqp"]
+        for client in self.clients:
+            peers.round_trip(client)
+
+    def open(self, **options):
+        self.chrome.open(self.url, **options)
+        self.chrome.wait("() => document.querySelector('#phase').innerText === 'ready'")
+
+    def connections(self):
+        status, text = self.proxy.http("/debug/connections")
+        self.assertEqual(status, 200, text)
+        return json.loads(text)["connections"]
+
+    def id_of(self, client):
+        name = "%s:%d" % client.getsockname()[:2]
+        return next(c["id"] for c in self.connections() if c["client"] == name)
+
+    def assert_clean(self, lost=False):
+        """Nothing asked from elsewhere, no policy broken, no exception."""
+        for url in self.chrome.requests():
+            self.assertTrue(url.startswith(self.url), url)
+        errors = [e for e in self.chrome.errors()
+                  if not (lost and e.startswith("Failed to load resource"))]
+        self.assertEqual(errors, [])
+
+    def list_rows(self):
+        return self.chrome.run("return page.evaluate(() => %s);" % (ROWS % "#connection-table"))
+
+    def open_list(self, count):
+        self.chrome.run("await page.click('#list > summary');")
+        self.chrome.wait("(v) => (%s).length === v.count" % (ROWS % "#connection-table"),
+                         count=count)
+
+    def test_loops_forwards_and_plots(self):
+        self.open(colorScheme="dark", viewport={"width": 320, "height": 700})
+        self.chrome.wait("() => (%s).length === 3" % (ROWS % "#loop-table"))
+        # Two readings make a rate: numbers instead of dashes, and lines.
+        self.chrome.wait("() => /[0-9] ms/.test((%s)[0])" % (ROWS % "#loop-table"))
+        self.chrome.wait("() => document.querySelectorAll('.u-wrap canvas').length === 4")
+        forwards = self.chrome.text("#forward-table")
+        self.assertIn(self.server.target, forwards)
+        self.assertIn("up", forwards)
+        # Nothing is wider than a narrow phone.
+        self.assertLessEqual(
+            self.chrome.run("return page.evaluate(() => document.documentElement.scrollWidth);"),
+            320)
+        self.assert_clean()
+
+    def test_stall_with_its_culprit(self):
+        self.open()
+        culprit = self.id_of(self.clients[1])
+        reactor = next(c["reactor"] for c in self.connections() if c["id"] == culprit)
+        status, text = self.proxy.http("/debug/stall?reactor=%s&ms=1500&how=cpu&connection=%d" % (
+            reactor, culprit), "POST")
+        self.assertEqual(status, 202, text)
+        # While it lasts.
+        self.chrome.wait("(v) => document.querySelector('#stuck').innerText.includes(v.text)",
+                         text="loop %s is stuck" % reactor)
+        self.chrome.wait("(v) => document.querySelector('#stuck').innerText.includes(v.text)",
+                         text="for q #%d" % culprit)
+        self.chrome.wait("() => /cpu/.test(document.querySelector('#stuck').innerText)")
+        # And when it is over.
+        self.chrome.wait("() => !document.querySelector('#stuck').innerText")
+        self.chrome.wait("(v) => (%s).some((row) => row.includes(v.text))" % (
+            ROWS % "#stall-table"), text="q #%d" % culprit)
+        row = "#stall-table tbody tr:has-text('q #%d')" % culprit
+        self.assertRegex(self.chrome.text(row), r"(?s)loop %s.*1\.[5-9] s.*cpu" % reactor)
+        self.chrome.run("await page.locator(row).locator('summary').click();", row=row)
+        self.assertRegex(self.chrome.text(row + " .frames"), r"Stall|Spin")
+        self.assert_clean()
+
+    def test_connections_are_sorted_and_filtered(self):
+        peers.round_trip(self.clients[1], b"x" * 5000)
+        self.open()
+        self.open_list(3)
+        ids = [self.id_of(client) for client in self.clients]
+
+        def order():
+            return [int(row.split()[0]) for row in self.list_rows()]
+
+        self.assertEqual(order(), sorted(ids))
+        self.chrome.run("await page.getByRole('button', {name: 'Up', exact: true}).click();")
+        self.assertEqual(order()[0], ids[1])
+        self.assertEqual(self.chrome.run(
+            "return page.locator('#connection-table th[aria-sort=descending]').innerText();"),
+            "Up")
+        self.chrome.run("await page.fill('#filter', 'q RELAYING');")
+        self.assertEqual(order(), [ids[1]])
+        self.chrome.run("await page.fill('#filter', '#' + id);", id=ids[2])
+        self.assertEqual(order(), [ids[2]])
+        self.chrome.run("await page.fill('#filter', 'nothing');")
+        self.assertEqual(order(), [])
+        self.assert_clean()
+
+    def test_a_connection_is_closed_by_keyboard(self):
+        self.open()
+        self.open_list(3)
+        victim = self.clients[0]
+        name = "Close connection %d" % self.id_of(victim)
+        # Tab reaches the button.
+        self.chrome.run("""
+            await page.focus('#filter');
+            let focused = null;
+            for (let i = 0; i < 40 && focused !== name; ++i) {
+              await page.keyboard.press('Tab');
+              focused = await page.evaluate(() => document.activeElement.ariaLabel);
+            }
+            if (focused !== name) throw new Error("out of reach");""", name=name)
+        # Escape is no.
+        self.chrome.run("await page.keyboard.press('Enter');")
+        self.assertIn("Close connection", self.chrome.text("#dialog[open] h2"))
+        self.chrome.run("await page.keyboard.press('Escape');")
+        self.chrome.wait("() => !document.querySelector('#dialog').open")
+        peers.round_trip(victim)
+        # The button has the focus again.
+        self.chrome.run("""
+            await page.keyboard.press('Enter');
+            await page.keyboard.press('Tab');
+            await page.keyboard.press('Enter');""")
+        self.chrome.wait("() => (%s).length === 2" % (ROWS % "#connection-table"))
+        with self.assertRaises(ConnectionResetError):
+            while victim.recv(1000):
+                pass
+            raise ConnectionResetError  # An end is as good.
+        for client in self.clients[1:]:
+            peers.round_trip(client)
+        self.assert_clean()
+
+    def test_drain_then_no_answer(self):
+        self.open()
+        self.chrome.run("await page.click('#drain'); await page.click('#dialog-yes');")
+        self.chrome.wait("() => document.querySelector('#phase').innerText === 'draining'")
+        self.chrome.wait("() => /3 connections are left/.test("
+                         "document.querySelector('#draining').innerText)")
+        self.assertTrue(self.chrome.run("return page.isDisabled('#drain');"))
+        for client in self.clients:
+            client.shutdown(socket.SHUT_WR)
+        self.assertEqual(self.proxy.wait(), 0)
+        self.chrome.wait("() => /No answer since/.test("
+                         "document.querySelector('#lost').innerText)")
+        self.assert_clean(lost=True)
+
+    def test_a_hidden_tab_does_not_ask(self):
+        self.open()
+        asked = self.chrome.run("""
+            await page.evaluate(() => {
+              Object.defineProperty(document, "hidden", {get: () => true, configurable: true});
+              document.dispatchEvent(new Event("visibilitychange"));
+            });
+            await page.waitForLoadState("networkidle");
+            const before = state.requests.length;
+            await page.evaluate(() => new Promise((done) => setTimeout(done, 1200)));
+            return state.requests.length - before;""")
+        self.assertEqual(asked, 0)
+        before = len(self.chrome.requests())
+        self.chrome.run("""await page.evaluate(() => {
+          delete document.hidden;
+          document.dispatchEvent(new Event("visibilitychange"));
+        });""")
+        weir.wait_until(lambda: len(self.chrome.requests()) > before, "it to ask again")
+        self.assert_clean()
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -71,7 +71,7 @@ class Browser:
                 throw new Error("in vain; the page says: " +
                   await page.evaluate(() => document.body.innerText));
               }
-              await new Promise((done) => setTimeout(done, 20));
+              await new Promise((done) => setTimeout(done, 50));
             }""" % condition, values=values)
 
     def text(self, selector):

@@ -77,7 +77,7 @@ export class Connections {
         this.#problem("");
         this.#show();
       },
-      onError: (error) => this.#problem(`The list is old: ${error.message}.`),
+      onError: (error) => this.#problem(`This list is old: ${error.message}.`),
     });
   }
 

@@ -81,11 +81,13 @@ function onStatus(data) {
 
 function foundAgain() {
   answered = Date.now();
-  document.body.classList.remove("lost");
-  byId("lost").hidden = true;
+  setText(byId("answered"), `Last answer ${timeOfDay(answered / 1000)}`);
+  if (lostTimer === null) return;
   clearInterval(lostTimer);
   lostTimer = null;
-  setText(byId("answered"), `Last answer ${timeOfDay(answered / 1000)}`);
+  document.body.classList.remove("lost");
+  byId("lost").hidden = true;
+  reactors.now();
 }
 
 function showLost() {
@@ -96,9 +98,17 @@ function showLost() {
     "What is below is old. Still asking.");
 }
 
+// Nothing is said of the present any more.
 function onLost() {
   document.body.classList.add("lost");
   byId("lost").hidden = false;
+  byId("draining").hidden = true;
+  byId("drain").disabled = true;
+  const phase = byId("phase");
+  setText(phase, "no answer");
+  phase.dataset.phase = "unknown";
+  document.title = "weir: no answer";
+  stalls.forget();
   showLost();
   lostTimer ??= setInterval(showLost, 1000);
 }
@@ -141,7 +151,9 @@ byId("theme").addEventListener("click", () => {
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showTheme);
 showTheme();
 
-new Poll("debug/reactors", REACTORS_MS, {
+const reactors = new Poll("debug/reactors", REACTORS_MS, {
+  // One question at a time is enough to find out that it answers again.
+  wanted: () => lostTimer === null,
   onData: (data) => {
     stallThreshold = data.stall_threshold_seconds;
     loops.setActivities(data.reactors);

@@ -61,6 +61,8 @@ export class Stalls {
   #stuck = new Map();  // by loop: the elements that show it
   #limit = SHOWN_AT_FIRST;
   #stalls = [];
+  #began = new Map();  // by loop and number, as it was said first
+  #process = 0;  // counts them
 
   constructor() {
     byId("more-stalls").addEventListener("click", () => {
@@ -74,16 +76,37 @@ export class Stalls {
     this.#stalls = data.reactors
       .flatMap((r) => r.stalls.map((s) => ({...s, reactor: r.reactor})))
       .sort((a, b) => b.time_seconds - a.time_seconds);
+    this.#findNewProcess();
     this.#showLast();
     setText(byId("threshold"), wait(data.stall_threshold_seconds));
+  }
+
+  // What runs now is not known.
+  forget() {
+    for (const shown of this.#stuck.values()) shown.item.remove();
+    this.#stuck.clear();
+    byId("now").dataset.stuck = "unknown";
+    byId("calm").hidden = false;
+    setText(byId("calm"), "Not known.");
+  }
+
+  // Numbers begin anew with it; a time is only computed anew, from the clocks.
+  #findNewProcess() {
+    const keyOf = (stall) => `${stall.reactor} ${stall.number}`;
+    const same = this.#stalls.every((stall) => {
+      const began = this.#began.get(keyOf(stall)) ?? stall.time_seconds;
+      return Math.abs(began - stall.time_seconds) < 1;
+    });
+    if (!same) ++this.#process;
+    this.#began = new Map(this.#stalls.map((stall) => [keyOf(stall), stall.time_seconds]));
+    for (const stall of this.#stalls) stall.key = `${this.#process} ${keyOf(stall)}`;
   }
 
   #showLast() {
     byId("stall-table").hidden = this.#stalls.length === 0;
     setText(byId("stalls-note"), this.#stalls.length === 0 ?
       "None so far." : "newest first; the last 32 of each loop are kept");
-    this.#table.show(this.#stalls.slice(0, this.#limit),
-      (s) => `${s.reactor} ${s.number} ${s.time_seconds}`);
+    this.#table.show(this.#stalls.slice(0, this.#limit), (s) => s.key);
     const more = byId("more-stalls");
     more.hidden = this.#stalls.length <= this.#limit;
     setText(more, `Show all ${this.#stalls.length}`);

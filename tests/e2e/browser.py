@@ -22,6 +22,7 @@ class Browser:
              chromium],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True,
             env=dict(os.environ, HOME=self._home, TIMEOUT_MS=str(LONG * 1000)))
+        self.run("")  # Once it answers, the browser has started.
 
     def __enter__(self):
         return self

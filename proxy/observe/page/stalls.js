@@ -14,6 +14,11 @@ const CAUSES = {
   paused: "the whole process stood",
 };
 
+// What tells most in one line: the innermost function of weir's own.
+function headOf(stack) {
+  return stack.find((frame) => frame.startsWith("weir::")) ?? stack[0] ?? "";
+}
+
 function stackList(stack) {
   const list = element("ol", {class: "frames"});
   for (const frame of stack) list.append(element("li", {}, frame));
@@ -51,7 +56,7 @@ const COLUMNS = [
         return;
       }
       cell.append(element("details", {},
-        element("summary", {}, s.stack[0]), stackList(s.stack)));
+        element("summary", {}, headOf(s.stack)), stackList(s.stack)));
     },
   },
 ];
@@ -155,7 +160,7 @@ export class Stalls {
     if (shown.stack !== stack.join("\n")) {
       shown.stack = stack.join("\n");
       shown.details.hidden = stack.length === 0;
-      setText(shown.summary, stack[0] ?? "");
+      setText(shown.summary, headOf(stack));
       shown.details.querySelector("ol")?.remove();
       shown.details.append(stackList(stack));
     }

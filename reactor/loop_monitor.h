@@ -65,7 +65,7 @@ class LoopMonitor {
   MonoTime AfterWait(Clock& clock, Duration timeout, size_t events, bool full);
 
   // A callback of this kind begins, and the one before it is over. Reads the
-  // clock unless it is the iteration's first.
+  // clock unless it is the iteration's first. Nothing outside an iteration.
   void Enter(Clock& clock, CallbackKind kind, Subject subject);
   // What is known better of the callback that runs. Reads no clock.
   void Describe(CallbackKind kind, Subject subject) {
@@ -203,6 +203,7 @@ inline void LoopMonitor::EndCallback(MonoTime now) {
 
 inline void LoopMonitor::Enter(Clock& clock, CallbackKind kind,
                                Subject subject) {
+  if (!in_iteration_) return;  // what is cut after the loop ended
   MonoTime now = busy_since_;
   if (in_callback_) {
     now = clock.Now();
@@ -224,7 +225,7 @@ inline void LoopMonitor::EndIteration(MonoTime now) {
     sampler_.Take(BusyUntil(now), now);
   }
   busy_ += took;
-  in_iteration_ = false;
+  in_iteration_ = in_callback_ = false;
 }
 
 }  // namespace weir

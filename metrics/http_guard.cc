@@ -87,7 +87,11 @@ const char* WhyPostIsRefused(const PostFacts& facts) {
   if (!IsLoopback(facts.peer)) {
     return "POST is taken from a loopback address only.";
   }
-  if (!facts.host.has_value() || !IsTrustedHost(*facts.host)) {
+  // What connects to a unix socket is no browser, and may call it anything.
+  const bool is_local_program =
+      facts.peer.ss_family == AF_UNIX && !facts.has_origin;
+  if (!is_local_program &&
+      (!facts.host.has_value() || !IsTrustedHost(*facts.host))) {
     return "POST needs one Host header that is localhost or a loopback "
            "address.";
   }

@@ -32,7 +32,8 @@ struct PostFacts {
 
 // Why the request is refused, as a sentence; null when it may pass. A browser
 // sends Origin with each POST of a page: a page of another site is not let in,
-// nor one without a site ("null").
+// nor one without a site ("null"). On a unix socket, which no browser reaches,
+// a request without Origin may have any Host.
 const char* WhyPostIsRefused(const PostFacts& facts);
 
 }  // namespace weir

@@ -69,6 +69,18 @@ TEST(HttpGuard, LetsThisMachinePost) {
   EXPECT_EQ(WhyPostIsRefused(same), nullptr);
 }
 
+TEST(HttpGuard, LetsAProgramOnAUnixSocketPost) {
+  PostFacts facts;
+  facts.peer = Address("unix");
+  EXPECT_EQ(WhyPostIsRefused(facts), nullptr);
+  facts.host = "weir";
+  EXPECT_EQ(WhyPostIsRefused(facts), nullptr);
+  // A page, which somebody's proxy brings there.
+  facts.has_origin = true;
+  facts.origin = "http://weir";
+  EXPECT_NE(WhyPostIsRefused(facts), nullptr);
+}
+
 TEST(HttpGuard, RefusesOtherMachines) {
   PostFacts facts = Facts();
   facts.peer = Address("10.0.0.1");

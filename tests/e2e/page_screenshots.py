@@ -95,6 +95,7 @@ def take(chrome, options, prefix):
         pause(SECONDS)
         picture("idle")
 
+        peers.round_trip(idle)  # The server does not wait for ever.
         load = Load(stack, proxy, 30)
         stack.callback(load.end)
         with contextlib.suppress(OSError), peers.connect(proxy.address("cache")) as refused:
@@ -104,17 +105,19 @@ def take(chrome, options, prefix):
         pause(3)
         picture("load")
 
+        peers.round_trip(idle)
         connections = json.loads(proxy.http("/debug/connections")[1])["connections"]
-        for milliseconds, how in ((400, "blocked"), (4000, "cpu")):
+        for milliseconds, how in ((400, "blocked"), (8000, "cpu")):
             one = connections[len(connections) // 2]
             proxy.http("/debug/stall?reactor=%s&ms=%d&how=%s&connection=%d" % (
                 one["reactor"], milliseconds, how, one["id"]), "POST")
             pause(2)
+        chrome.run("await page.check('#stall-order input[value=seconds]', {force: true});")
         chrome.run("await page.click('#stuck summary');")
         chrome.run("await page.locator('#stall-table summary').first().click();")
         picture("stall")
 
-        pause(4)
+        chrome.wait("() => document.querySelector('#stuck').innerText === ''")
         chrome.run("await page.locator('#connection-table .close button').first().click();")
         chrome.run("await page.screenshot({path});", path=prefix + "-question.png")
         chrome.run("await page.click('#dialog-no'); await page.click('#drain');"

@@ -74,13 +74,13 @@ export class Stalls {
       this.#limit = Infinity;
       this.#showLast();
     });
+    byId("stall-order").addEventListener("change", () => this.#showLast());
   }
 
   show(data) {
     this.#showStuck(data);
     this.#stalls = data.reactors
-      .flatMap((r) => r.stalls.map((s) => ({...s, reactor: r.reactor})))
-      .sort((a, b) => b.time_seconds - a.time_seconds);
+      .flatMap((r) => r.stalls.map((s) => ({...s, reactor: r.reactor})));
     this.#findNewProcess();
     this.#showLast();
     setText(byId("threshold"), wait(data.stall_threshold_seconds));
@@ -108,9 +108,12 @@ export class Stalls {
   }
 
   #showLast() {
-    byId("stall-table").hidden = this.#stalls.length === 0;
-    setText(byId("stalls-note"), this.#stalls.length === 0 ?
-      "None so far." : "newest first; the last 32 of each loop are kept");
+    const none = this.#stalls.length === 0;
+    byId("stall-table").hidden = none;
+    byId("stall-order").hidden = none;
+    setText(byId("stalls-note"), none ? "None so far." : "the last 32 of each loop");
+    const order = document.querySelector("#stall-order input:checked").value;
+    this.#stalls.sort((a, b) => b[order] - a[order]);
     this.#table.show(this.#stalls.slice(0, this.#limit), (s) => s.key);
     const more = byId("more-stalls");
     more.hidden = this.#stalls.length <= this.#limit;

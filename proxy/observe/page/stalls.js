@@ -14,9 +14,13 @@ const CAUSES = {
   paused: "the whole process stood",
 };
 
+// The thin layer over the system, which stands in front of who called it.
+const SEAM = /::Real(Clock|Kernel)::/;
+
 // What tells most in one line: the innermost function of weir's own.
 function headOf(stack) {
-  return stack.find((frame) => frame.startsWith("weir::")) ?? stack[0] ?? "";
+  return stack.find((frame) => frame.startsWith("weir::") && !SEAM.test(frame)) ??
+    stack[0] ?? "";
 }
 
 function stackList(stack) {

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace weir {
@@ -72,16 +73,14 @@ LoopActivity LoopMonitor::Activity(Clock& clock) const {
   activity.age = Duration(static_cast<int64_t>(lag.age_ns));
   activity.since = ToTime(lag.since_ns);
   activity.running = activity.age;
-  int64_t since;
-  do {
-    since = callback_since_.load(std::memory_order_relaxed);
-    activity.kind = kind_.load(std::memory_order_relaxed);
-    activity.subject = {forward_.load(std::memory_order_relaxed),
-                        connection_.load(std::memory_order_relaxed)};
-  } while (callback_since_.load(std::memory_order_relaxed) != since);
+  int64_t since = callback_since_.load(std::memory_order_relaxed);
+  activity.kind = kind_.load(std::memory_order_relaxed);
+  activity.subject = {forward_.load(std::memory_order_relaxed),
+                      connection_.load(std::memory_order_relaxed)};
   const MonoTime now = activity.since + activity.age;
   if (since >= lag.since_ns) {
-    activity.running = now - ToTime(since);
+    // It may have begun after `lag` was read.
+    activity.running = std::max(now - ToTime(since), Duration::zero());
   } else {  // none of this iteration has begun
     activity.kind = CallbackKind::kTask;
     activity.subject = {};
@@ -91,8 +90,10 @@ LoopActivity LoopMonitor::Activity(Clock& clock) const {
     const auto busy = Duration(static_cast<int64_t>(lag.busy_ns));
     activity.cause = CauseOf(sampler_.Since(busy), ToTime(since), now);
   }
+  activity.callback = ToTime(since);
   const StackOf taken = stack_.Load();
-  if (taken.callback >= lag.since_ns) activity.stack = taken.stack;
+  activity.stacks = taken.number;
+  if (taken.callback >= since) activity.stack = taken.stack;
   return activity;
 }
 
@@ -115,8 +116,8 @@ void LoopMonitor::RequestStack() const {
 }
 
 void LoopMonitor::LeaveStack(const void* context) {
-  stack_.Store(
-      {callback_since_.load(std::memory_order_relaxed), CaptureStack(context)});
+  stack_.Store({callback_since_.load(std::memory_order_relaxed),
+                stack_.Load().number + 1, CaptureStack(context)});
 }
 
 }  // namespace weir

@@ -115,6 +115,7 @@ class LoopMonitor {
  private:
   struct StackOf {
     int64_t callback = 0;  // callback_since_ of the one that it was taken in
+    uint64_t number = 0;   // from 1
     StackTrace stack;
   };
 
@@ -137,7 +138,8 @@ class LoopMonitor {
   // Loop thread writes, any thread reads.
   LagHistogram lag_;
   // On the line after lag_'s, which no other thread writes either. The callback
-  // that runs; relaxed, for a reader checks that the time is still the same.
+  // that runs. Relaxed: for an instant a reader may see two of them mixed, but
+  // one that takes long was written long ago.
   std::atomic<int64_t> callback_since_{0};
   std::atomic<uint64_t> connection_{0};
   std::atomic<uint32_t> forward_{Subject::kNoForward};

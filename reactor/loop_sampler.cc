@@ -13,17 +13,19 @@ StallCause UsageSince::Cause() const {
 }
 
 void LoopSampler::Start(std::unique_ptr<ThreadUsage> usage) {
-  owned_ = std::move(usage);
-  if (owned_ != nullptr) last_.Store({taken_busy_, owned_->Read()});
-  usage_.store(owned_.get(), std::memory_order_release);
+  owned_.push_back(std::move(usage));
+  ThreadUsage* const own = owned_.back().get();
+  if (own != nullptr) last_.Store({taken_busy_, own->Read()});
+  usage_.store(own, std::memory_order_release);
 }
 
 UsageSince LoopSampler::Take(Duration busy, MonoTime now) {
   taken_busy_ = busy;
   taken_at_ = now;
-  if (owned_ == nullptr) return {};
+  ThreadUsage* const usage = usage_.load(std::memory_order_relaxed);
+  if (usage == nullptr) return {};
   const Sample before = last_.Load();
-  const Sample sample = {busy, owned_->Read()};
+  const Sample sample = {busy, usage->Read()};
   last_.Store(sample);
   return {sample.busy - before.busy,
           {sample.used.cpu - before.used.cpu,

@@ -3,7 +3,9 @@
 #ifndef REACTOR_LOOP_SAMPLER_H_
 #define REACTOR_LOOP_SAMPLER_H_
 
+#include <atomic>
 #include <memory>
+#include <vector>
 
 #include "metrics/seq_cell.h"
 #include "reactor/clock.h"
@@ -22,12 +24,13 @@ struct UsageSince {
 };
 
 // Reading what the kernel knows of a thread costs two system calls, so it is
-// not done at each boundary: at most every 5 ms of busy time, and once a second
-// of any time lest a stall be mixed with what was long before it.
+// not done at each boundary: every 5 ms of busy time, and every 100 ms of any
+// time, lest a stall be mixed with what came long before it: the kernel counts
+// for the thread, poll calls and wake-ups included.
 class LoopSampler {
  public:
   static constexpr Duration kBusyBetween = std::chrono::milliseconds(5);
-  static constexpr Duration kLongest = std::chrono::seconds(1);
+  static constexpr Duration kLongest = std::chrono::milliseconds(100);
 
   // --- Loop thread ----------------------------------------------------------
 
@@ -54,7 +57,8 @@ class LoopSampler {
 
   // Written by Start(), before the loop's first boundary, which releases it to
   // whoever sees that the loop runs.
-  std::unique_ptr<ThreadUsage> owned_;
+  // Those of earlier threads stay, for somebody may be reading one.
+  std::vector<std::unique_ptr<ThreadUsage>> owned_;
   std::atomic<ThreadUsage*> usage_{nullptr};
   SeqCell<Sample> last_;
 

@@ -50,9 +50,9 @@ class Mailbox {
 
   // How many tasks have been pushed and have not begun. Any thread.
   size_t depth() const {
-    // In this order, so that it is never negative.
     const uint64_t begun = begun_.Value();
-    return pushed_.load(std::memory_order_relaxed) - begun;
+    const uint64_t pushed = pushed_.load(std::memory_order_relaxed);
+    return pushed > begun ? pushed - begun : 0;
   }
 
  private:

@@ -20,7 +20,7 @@ class PauseLog {
   // What a sleep may overshoot.
   static constexpr Duration kShortest = std::chrono::milliseconds(50);
 
-  // The writer is about to sleep until `due`.
+  // The writer is about to sleep until `due`; kNever: it looks no more.
   void Sleep(MonoTime due) { due_.store(due, std::memory_order_relaxed); }
   // It woke. Returns whether this was a pause.
   bool Wake(MonoTime now);

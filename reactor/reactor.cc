@@ -181,7 +181,7 @@ void Reactor::RunOnce(Duration max_wait) {
   timers_.Advance(now_, [this] { Enter(CallbackKind::kTimer); });
   RunQueued();
   if (retired_.empty()) return;
-  Enter(CallbackKind::kClose);
+  Enter(CallbackKind::kTask);
   // What is freed may retire more; that waits for the next round.
   std::exchange(retired_, {}).clear();
 }

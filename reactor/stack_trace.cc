@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/debugging/symbolize.h"
@@ -34,6 +35,10 @@ std::string Shown(std::string name) {
     name.resize(clone);
   }
   return name;
+}
+
+bool IsPlumbing(std::string_view name) {
+  return name.starts_with("std::") || name.starts_with("absl::");
 }
 
 }  // namespace
@@ -71,10 +76,12 @@ std::vector<std::string> Symbolize(const StackTrace& stack) {
     // A return address may be the first of the next function.
     const uintptr_t address = i == 0 ? stack.frames[i] : stack.frames[i] - 1;
     std::array<char, 512> name;
-    names.push_back(absl::Symbolize(reinterpret_cast<const void*>(address),
-                                    name.data(), static_cast<int>(name.size()))
-                        ? Shown(name.data())
-                        : absl::StrCat("0x", absl::Hex(stack.frames[i])));
+    if (!absl::Symbolize(reinterpret_cast<const void*>(address), name.data(),
+                         static_cast<int>(name.size()))) {
+      names.push_back(absl::StrCat("0x", absl::Hex(stack.frames[i])));
+    } else if (i == 0 || !IsPlumbing(name.data())) {
+      names.push_back(Shown(name.data()));
+    }
   }
   return names;
 }

@@ -31,7 +31,8 @@ void PrimeStackTraces();
 StackTrace CaptureStack(const void* context);
 
 // A line a frame: the function's name without its arguments, or its address
-// where the program's symbol table (.symtab) does not know it. Any thread;
+// where the program's symbol table (.symtab) does not know it. What libraries
+// put between two functions of ours (std::, absl::) is left out. Any thread;
 // reads the program's file.
 std::vector<std::string> Symbolize(const StackTrace& stack);
 

@@ -42,8 +42,8 @@ struct Stall {
   std::optional<CallbackKind> kind;
   Subject subject;
   StallCause cause = StallCause::kCpu;
-  // Of the busy time since the loop was sampled last, which ends with this
-  // stall and begins at most 5 ms of busy time before it.
+  // Of the loop's thread since it was sampled last: at most 5 ms of busy time
+  // and 100 ms in all before the stall, and the stall.
   Duration cpu{};
   Duration run_delay{};
   // Empty when it was over before the watchdog looked.
@@ -59,12 +59,15 @@ struct LoopActivity {
   MonoTime since;
   Duration age{};
   // Of the callback that runs. Meaningful while busy.
+  MonoTime callback;  // when it began
   CallbackKind kind = CallbackKind::kTask;
   Subject subject;
   Duration running{};  // for how long
-  // Once it takes as long as a stall; the stack once the watchdog has looked.
+  // Once the iteration takes as long as a stall.
   std::optional<StallCause> cause;
+  // Of this callback, once the watchdog has asked for it.
   StackTrace stack;
+  uint64_t stacks = 0;  // how many the loop has left so far
 };
 
 }  // namespace weir

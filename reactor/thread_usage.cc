@@ -25,7 +25,12 @@ class KernelUsage final : public ThreadUsage {
             O_RDONLY | O_CLOEXEC)) {}
 
   Usage Read() override {
-    if (const auto cpu = clock_.Now()) cpu_.store(cpu->count());
+    // What this call reads is what it returns: another one may run.
+    Usage usage{Duration(cpu_.load()), Duration(run_delay_.load())};
+    if (const auto cpu = clock_.Now()) {
+      usage.cpu = *cpu;
+      cpu_.store(cpu->count());
+    }
     // "123 45 6": nanoseconds run, nanoseconds waited, slices.
     std::array<char, 80> text;
     const ssize_t size =
@@ -37,9 +42,10 @@ class KernelUsage final : public ThreadUsage {
     if (space != line.npos &&
         std::from_chars(line.begin() + space + 1, line.end(), delay).ec ==
             std::errc()) {
+      usage.run_delay = Duration(delay);
       run_delay_.store(delay);
     }
-    return {Duration(cpu_.load()), Duration(run_delay_.load())};
+    return usage;
   }
 
  private:

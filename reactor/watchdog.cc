@@ -63,6 +63,7 @@ void Watchdog::Run() {
     lock.lock();
     stop_changed_.wait_until(lock, due, [this] { return stop_; });
   }
+  options_.pauses->Sleep(kNever);
 }
 
 MonoTime Watchdog::Look() {
@@ -72,6 +73,8 @@ MonoTime Watchdog::Look() {
   for (const auto& watched : loops_) {
     next = std::min(next, LookAt(*watched, now));
   }
+  // What a report took is no pause.
+  next = std::max(next, options_.clock->Now());
   options_.pauses->Sleep(next);
   return next;
 }
@@ -100,11 +103,11 @@ MonoTime Watchdog::LookAt(Watched& watched, MonoTime now) {
     return now + kStackLook;
   }
   if (watched.report_at != kNever) {
-    if (activity.stack.empty() && now < watched.report_at) {
-      return now + kStackLook;
-    }
+    const bool same = activity.callback == watched.asked.callback;
+    const bool came = activity.stacks != watched.asked.stacks;
+    if (same && !came && now < watched.report_at) return now + kStackLook;
     watched.report_at = kNever;
-    ReportOn(watched, activity, now);
+    ReportOn(watched, same ? activity : watched.asked, now);
   }
   return severity == Severity::kStuck ? kNever : activity.since + kStuck;
 }

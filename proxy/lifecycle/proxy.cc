@@ -201,10 +201,10 @@ void Proxy::MakeWatchdog() {
     options.loops.push_back({LoopName(i), monitors_[i].get()});
   }
   options.pauses = &pauses_;
-  options.report =
-      [this, log = log_writer_->NewSink()](const Watchdog::Report& report) {
-        log->Line(LogLevel::kWarning, StallLine(report, forwards_));
-      };
+  sinks_.push_back(log_writer_->NewSink());
+  options.report = [this, log = sinks_.back()](const Watchdog::Report& report) {
+    log->Line(LogLevel::kWarning, StallLine(report, forwards_));
+  };
   watchdog_ = std::make_unique<Watchdog>(std::move(options));
 }
 

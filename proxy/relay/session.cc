@@ -58,9 +58,8 @@ void Session::OnAddresses() {
 void Session::OnTransportReady(Transport*) noexcept {
   // A session whose turn is queued has had its share of this round; the
   // transport remembers what the event said.
-  if (Runnable::linked()) return;
   Describe();
-  Drive();
+  if (!Runnable::linked()) Drive();
 }
 
 void Session::Run() noexcept {

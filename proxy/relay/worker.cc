@@ -237,6 +237,8 @@ void Worker::OnTimer() noexcept {
     if (now >= drain_began_ + Share(drain_spread_, session->id()) &&
         session->IdleSince(now - drain_idle_)) {
       session->EndIdle();
+      // What follows is not that session's doing.
+      reactor().Enter(CallbackKind::kTimer, {});
     }
     session = next;
   }

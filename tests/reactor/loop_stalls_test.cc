@@ -203,11 +203,11 @@ TEST_F(LoopStalls, TheKernelIsAskedAtMostEvery5MsOfBusyTime) {
 
 // Else a stall after hours of short work would be blamed on their delays.
 TEST_F(LoopStalls, AnOldSampleDoesNotCloudACause) {
-  for (int i = 0; i < 40; ++i) {
+  for (int i = 0; i < 45; ++i) {
     Wake();
     Callback(CallbackKind::kTimer, 10us);
     monitor_.BeforeWait(clock_);
-    Pass(100ms, 0ms, 10ms);
+    Pass(20ms, 0ms, 10ms);
   }
   EXPECT_EQ(CauseOf(0ms, 0ms), StallCause::kBlocked);
 }

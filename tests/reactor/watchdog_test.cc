@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -65,11 +66,13 @@ class WatchdogLooks : public testing::Test {
   PauseLog pauses_;
   LoopMonitor monitor_{{.pauses = &pauses_}};
   std::vector<Watchdog::Report> reports_;
+  std::function<void()> on_report_;
   Watchdog watchdog_{{.loops = {{"0", &monitor_}},
                       .pauses = &pauses_,
                       .report =
                           [this](const Watchdog::Report& report) {
                             reports_.push_back(report);
+                            if (on_report_) on_report_();
                           },
                       .clock = &clock_}};
   int looks_ = 0;
@@ -160,6 +163,44 @@ TEST_F(WatchdogLooks, ASleepThatOvershootsIsAPause) {
   EXPECT_THAT(text, HasSubstr("process_pause_seconds_total 2\n"));
 }
 
+TEST_F(WatchdogLooks, ALongReportIsNoPause) {
+  Work();
+  watchdog_.Look();
+  clock_.Advance(50ms);
+  watchdog_.Look();  // asks
+  on_report_ = [this] { clock_.Advance(200ms); };
+  clock_.Advance(Watchdog::kStackWait);
+  const MonoTime due = watchdog_.Look();  // reports
+  ASSERT_EQ(reports_.size(), 1u);
+  clock_.Advance(due - clock_.Now());
+  watchdog_.Look();
+  EXPECT_EQ(pauses_.pauses(), 0u);
+}
+
+// The one that was asked is blamed, not the one that runs when its stack is
+// looked for.
+TEST_F(WatchdogLooks, BlamesTheCallbackThatItAsked) {
+  Work();
+  watchdog_.Look();
+  clock_.Advance(50ms);
+  watchdog_.Look();
+  monitor_.Enter(clock_, CallbackKind::kRelay, {1, 18});
+  clock_.Advance(2ms);
+  watchdog_.Look();
+  ASSERT_EQ(reports_.size(), 1u);
+  EXPECT_EQ(reports_[0].activity.subject.connection, 17u);
+}
+
+TEST(PauseLog, KnowsNothingOnceNobodyLooks) {
+  ManualClock clock;
+  PauseLog pauses;
+  pauses.Sleep(clock.Now());
+  clock.Advance(1s);
+  EXPECT_TRUE(pauses.Stood(clock.Now() - 1ms, clock.Now()));
+  pauses.Sleep(kNever);
+  EXPECT_FALSE(pauses.Stood(clock.Now() - 1ms, clock.Now()));
+}
+
 // A real loop thread that spins: seen, and with its stack, while it does.
 TEST(Watchdog, TakesTheStackOfALoopThatSpins) {
   Clock& clock = Clock::Real();
@@ -171,7 +212,9 @@ TEST(Watchdog, TakesTheStackOfALoopThatSpins) {
   Watchdog watchdog({.loops = {{"0", &monitor}},
                      .pauses = &pauses,
                      .report = [&](const Watchdog::Report& report) {
-                       if (reported) return;
+                       // Without a processor it cannot leave one: then the
+                       // report that it is stuck is another chance.
+                       if (reported || report.activity.stack.empty()) return;
                        stack = Symbolize(report.activity.stack);
                        reported = true;
                        done = true;

@@ -1,5 +1,6 @@
 #include "reactor/stack_trace.h"
 
+#include <dlfcn.h>
 #include <execinfo.h>
 #include <ucontext.h>
 
@@ -35,6 +36,20 @@ std::string Shown(std::string name) {
     name.resize(clone);
   }
   return name;
+}
+
+// "libc.so.6+0x891f5" of a library without symbols, else "0x891f5".
+std::string Place(uintptr_t address) {
+  Dl_info info;
+  if (dladdr(reinterpret_cast<const void*>(address), &info) == 0 ||
+      info.dli_fname == nullptr) {
+    return absl::StrCat("0x", absl::Hex(address));
+  }
+  const std::string_view path = info.dli_fname;
+  const std::string_view file = path.substr(path.rfind('/') + 1);
+  return absl::StrCat(
+      absl::string_view(file.data(), file.size()), "+0x",
+      absl::Hex(address - reinterpret_cast<uintptr_t>(info.dli_fbase)));
 }
 
 bool IsPlumbing(std::string_view name) {
@@ -78,7 +93,7 @@ std::vector<std::string> Symbolize(const StackTrace& stack) {
     std::array<char, 512> name;
     if (!absl::Symbolize(reinterpret_cast<const void*>(address), name.data(),
                          static_cast<int>(name.size()))) {
-      names.push_back(absl::StrCat("0x", absl::Hex(stack.frames[i])));
+      names.push_back(Place(stack.frames[i]));
     } else if (i == 0 || !IsPlumbing(name.data())) {
       names.push_back(Shown(name.data()));
     }

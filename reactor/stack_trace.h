@@ -30,8 +30,8 @@ void PrimeStackTraces();
 // nothing; the unwind tables are found without a lock from glibc 2.35 on).
 StackTrace CaptureStack(const void* context);
 
-// A line a frame: the function's name without its arguments, or its address
-// where the program's symbol table (.symtab) does not know it. What libraries
+// A line a frame: the function's name without its arguments, or file and offset
+// where no symbol table (.symtab) knows it. What libraries
 // put between two functions of ours (std::, absl::) is left out. Any thread;
 // reads the program's file.
 std::vector<std::string> Symbolize(const StackTrace& stack);

@@ -84,7 +84,11 @@ std::string StallText(const StallReading& stall) {
     absl::StrAppend(&text, stall.forward.empty() ? " #" : "#",
                     stall.connection);
   }
-  if (!stall.stack.empty()) absl::StrAppend(&text, " in ", stall.stack.front());
+  // What of weir it was, not the library that this called.
+  const auto ours = std::find_if(
+      stall.stack.begin(), stall.stack.end(),
+      [](const std::string& name) { return name.starts_with("weir::"); });
+  if (ours != stall.stack.end()) absl::StrAppend(&text, " in ", *ours);
   return text;
 }
 

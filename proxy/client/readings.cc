@@ -139,8 +139,8 @@ absl::StatusOr<ConnectionsReading> ParseConnections(const std::string& body) {
   const absl::StatusOr<Json> json = ParseJsonObject(body);
   if (!json.ok()) return json.status();
   ConnectionsReading reading;
-  reading.time = NumberField(*json, "time_seconds");
   reading.total = CountField(*json, "total");
+  reading.truncated = BoolField(*json, "truncated");
   reading.silent = Texts(Field(*json, "silent"));
   for (const Json& item : Field(*json, "connections")) {
     ConnectionReading connection;

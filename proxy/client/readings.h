@@ -80,8 +80,8 @@ struct ConnectionReading {
   uint64_t bytes_down = 0;
 };
 struct ConnectionsReading {
-  double time = 0;  // Unix
   uint64_t total = 0;
+  bool truncated = false;           // `connections` are not all of them
   std::vector<std::string> silent;  // loops that did not answer in time
   std::vector<ConnectionReading> connections;
 };

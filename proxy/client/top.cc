@@ -41,12 +41,13 @@ bool WantsColours() {
   return no_color == nullptr || no_color[0] == '\0';
 }
 
-absl::Status ReadConnections(const AdminClient& client, TopModel* model) {
+absl::Status ReadConnections(const AdminClient& client, double uptime,
+                             TopModel* model) {
   const absl::StatusOr<std::string> body = client.Get("/debug/connections");
   if (!body.ok()) return body.status();
   const absl::StatusOr<ConnectionsReading> reading = ParseConnections(*body);
   if (!reading.ok()) return reading.status();
-  model->SetConnections(*reading);
+  model->SetConnections(*reading, uptime);
   return absl::OkStatus();
 }
 
@@ -57,7 +58,7 @@ int PrintSnapshot(const FoundWeir& weir) {
   for (const bool last : {false, true}) {
     const absl::StatusOr<Overview> overview = sampler.Take();
     if (!overview.ok()) return Complain(Unreachable(weir, overview.status()));
-    const absl::Status read = ReadConnections(client, &model);
+    const absl::Status read = ReadConnections(client, overview->uptime, &model);
     if (!read.ok()) return Complain(read);
     if (last) {
       std::cout << TopSnapshot(*overview, model, client.address().ToString())
@@ -115,7 +116,10 @@ class Top {
       message_for_ = std::max(message_for_ - 1, 0);
       overview_ = *std::move(news.overview);
     }
-    if (news.connections.has_value()) model_.SetConnections(*news.connections);
+    // (Both of one sample, or of the last one that had both.)
+    if (news.connections.has_value()) {
+      model_.SetConnections(*news.connections, overview_.uptime);
+    }
     if (news.message.has_value()) {
       message_.clear();
       message_for_ = kMessageFor;

@@ -17,7 +17,9 @@ bool Above(TopModel::Sort sort, const TopRow& a, const TopRow& b) {
   using Sort = TopModel::Sort;
   switch (sort) {
     case Sort::kRate:
-      if (a.rate != b.rate) return a.rate > b.rate;
+      if (a.rate.value_or(0) != b.rate.value_or(0)) {
+        return a.rate.value_or(0) > b.rate.value_or(0);
+      }
       break;
     case Sort::kBytes:
       if (Bytes(a.reading) != Bytes(b.reading)) {
@@ -41,6 +43,11 @@ bool Above(TopModel::Sort sort, const TopRow& a, const TopRow& b) {
       break;
   }
   return a.reading.id < b.reading.id;
+}
+
+double Rate(uint64_t bytes, uint64_t before, double seconds) {
+  if (bytes <= before || seconds <= 0) return 0;
+  return static_cast<double>(bytes - before) / seconds;
 }
 
 std::string NameOf(const ConnectionReading& connection) {
@@ -148,28 +155,35 @@ void TopModel::Move(int64_t rows) {
   chosen_ = rows_[static_cast<size_t>(to)].reading.id;
 }
 
-void TopModel::SetConnections(const ConnectionsReading& reading) {
-  const double seconds = time_ > 0 ? reading.time - time_ : 0;
-  std::map<uint64_t, uint64_t> bytes;
+void TopModel::SetConnections(const ConnectionsReading& reading,
+                              double uptime) {
+  // (A proxy that was started anew begins again.)
+  const bool again = uptime_.has_value() && uptime >= *uptime_;
+  const double seconds = again ? uptime - *uptime_ : 0;
+  std::map<uint64_t, Before> now;
   all_.clear();
   for (const ConnectionReading& connection : reading.connections) {
-    const uint64_t now = Bytes(connection);
-    const auto before = bytes_.find(connection.id);
-    TopRow row{connection};
-    // A connection that is new has moved all it has since the last reading, or
-    // since it is there.
-    const double span =
-        before == bytes_.end() ? std::min(seconds, connection.age) : seconds;
-    const uint64_t from = before == bytes_.end() ? 0 : before->second;
-    if (span > 0 && now > from) {
-      row.rate = static_cast<double>(now - from) / span;
+    TopRow row{connection, {}};
+    const uint64_t bytes = Bytes(connection);
+    const auto found = before_.find(connection.id);
+    // Its own age tells the time, as of the moment its loop was asked: loops
+    // answer apart, and the clock on the wall may be set.
+    if (again && found != before_.end() &&
+        found->second.age <= connection.age) {
+      row.rate =
+          Rate(bytes, found->second.bytes, connection.age - found->second.age);
+    } else if (again && connection.age <= seconds) {
+      // New: it has moved all that it has since then.
+      row.rate = Rate(bytes, 0, connection.age);
     }
-    bytes[connection.id] = now;
+    now[connection.id] = {bytes, connection.age};
     all_.push_back(std::move(row));
   }
-  time_ = reading.time;
-  bytes_ = std::move(bytes);
+  uptime_ = uptime;
+  before_ = std::move(now);
   total_ = reading.total;
+  only_first_.reset();
+  if (reading.truncated) only_first_ = reading.connections.size();
   silent_ = reading.silent;
   Arrange();
 }

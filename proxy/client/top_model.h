@@ -22,7 +22,9 @@ namespace weir {
 // A connection, and how fast it moves.
 struct TopRow {
   ConnectionReading reading;
-  double rate = 0;  // bytes a second, both ways
+  // Bytes a second, both ways. Nothing where it is not known: the last reading
+  // did not have this connection, which is older than that.
+  std::optional<double> rate;
 };
 
 // One thread.
@@ -48,8 +50,9 @@ class TopModel {
   // What to do about a key. A page is `page` rows.
   Action OnKey(const Key& key, size_t page = 10);
 
-  // A new reading: rates are those since the last one.
-  void SetConnections(const ConnectionsReading& reading);
+  // A new reading, taken when the proxy was `uptime` seconds old: rates are
+  // those since the last one.
+  void SetConnections(const ConnectionsReading& reading, double uptime);
 
   // Those that the filter lets through, sorted.
   const std::vector<TopRow>& rows() const { return rows_; }
@@ -58,6 +61,8 @@ class TopModel {
   // Of all connections, the filter aside.
   uint64_t total() const { return total_; }
   const std::vector<std::string>& silent() const { return silent_; }
+  // How many came, where they are not all; nothing otherwise.
+  std::optional<uint64_t> only_first() const { return only_first_; }
 
   Sort sort() const { return sort_; }
   Mode mode() const { return mode_; }
@@ -81,9 +86,15 @@ class TopModel {
   std::optional<uint64_t> chosen_;  // an id: rows change their places
   std::optional<ConnectionReading> asked_;
 
-  double time_ = 0;                     // of the last reading
-  std::map<uint64_t, uint64_t> bytes_;  // by id, in the last reading
+  // What the last reading said of a connection.
+  struct Before {
+    uint64_t bytes = 0;
+    double age = 0;  // seconds
+  };
+  std::optional<double> uptime_;       // of the last reading
+  std::map<uint64_t, Before> before_;  // by id
   uint64_t total_ = 0;
+  std::optional<uint64_t> only_first_;
   std::vector<std::string> silent_;
   std::vector<TopRow> all_;
   std::vector<TopRow> rows_;

@@ -35,9 +35,9 @@ std::vector<std::string> ConnectionLines(const TopModel& model) {
     table.Add({absl::StrCat(reading.forward, "#", reading.id), reading.reactor,
                reading.client,
                reading.upstream.empty() ? "-" : reading.upstream, reading.state,
-               BytesText(row.rate), ShortSize(reading.bytes_up),
-               ShortSize(reading.bytes_down), TimeText(reading.age),
-               TimeText(reading.idle)});
+               row.rate.has_value() ? BytesText(*row.rate) : "-",
+               ShortSize(reading.bytes_up), ShortSize(reading.bytes_down),
+               TimeText(reading.age), TimeText(reading.idle)});
   }
   return table.Lines();
 }
@@ -49,6 +49,9 @@ std::string ConnectionsTitle(const TopModel& model) {
       std::string(TopModel::kSortNames[static_cast<size_t>(model.sort())]));
   if (!model.filter().empty()) {
     absl::StrAppend(&title, ", filter: ", model.filter());
+  }
+  if (model.only_first().has_value()) {
+    absl::StrAppend(&title, "; only the first ", *model.only_first(), " came");
   }
   if (!model.silent().empty()) {
     absl::StrAppend(&title, "; did not answer in time: loop ",

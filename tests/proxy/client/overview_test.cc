@@ -196,7 +196,7 @@ TopModel Connections(int count) {
     reading.connections.push_back(one);
   }
   TopModel model;
-  model.SetConnections(reading);
+  model.SetConnections(reading, 1);
   return model;
 }
 
@@ -252,6 +252,17 @@ TEST(TopScreen, ASnapshotHasAll) {
   EXPECT_THAT(text, HasSubstr("\npg#100 "));
   EXPECT_THAT(text, HasSubstr("100 of 100 connections, by bytes/s; did not "
                               "answer in time: loop 1\n"));
+}
+
+TEST(TopScreen, SaysWhatItDoesNotShow) {
+  const absl::StatusOr<ConnectionsReading> reading = ParseConnections(
+      R"({"total":9,"truncated":true,"connections":[{"id":1,"forward":"pg"}]})");
+  ASSERT_TRUE(reading.ok()) << reading.status();
+  TopModel model;
+  model.SetConnections(*reading, 1);
+  EXPECT_THAT(
+      TopSnapshot(Sample(), model, "x"),
+      HasSubstr("1 of 9 connections, by bytes/s; only the first 1 came\n"));
 }
 
 }  // namespace

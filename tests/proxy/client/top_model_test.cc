@@ -36,16 +36,15 @@ class TopModelTest : public testing::Test {
   // Two readings, two seconds apart.
   void SetUp() override {
     ConnectionsReading reading;
-    reading.time = 100;
     reading.total = 3;
     reading.connections = {Connection(1, "web", 1000, 30),
                            Connection(2, "pg", 5000, 20),
                            Connection(3, "pg", 100, 10)};
-    model_.SetConnections(reading);
-    reading.time = 102;
+    model_.SetConnections(reading, 100);
+    for (ConnectionReading& one : reading.connections) one.age += 2;
     reading.connections[0].bytes_up += 20;
     reading.connections[2].bytes_up += 200;
-    model_.SetConnections(reading);
+    model_.SetConnections(reading, 102);
     last_ = reading;
   }
 
@@ -71,17 +70,52 @@ class TopModelTest : public testing::Test {
 
 TEST_F(TopModelTest, SortsByTheRateOfTheWindow) {
   EXPECT_EQ(Shown(), (Ids{3, 1, 2}));
-  EXPECT_DOUBLE_EQ(model_.rows()[0].rate, 100);
-  EXPECT_DOUBLE_EQ(model_.rows()[1].rate, 10);
-  EXPECT_DOUBLE_EQ(model_.rows()[2].rate, 0);
+  EXPECT_DOUBLE_EQ(model_.rows()[0].rate.value(), 100);
+  EXPECT_DOUBLE_EQ(model_.rows()[1].rate.value(), 10);
+  EXPECT_DOUBLE_EQ(model_.rows()[2].rate.value(), 0);
 }
 
 TEST_F(TopModelTest, ANewConnectionHasMovedAllItHas) {
-  last_.time = 104;
   last_.connections.push_back(Connection(4, "web", 500, 0.5));
-  model_.SetConnections(last_);
+  model_.SetConnections(last_, 104);
   EXPECT_EQ(Shown()[0], 4u);
-  EXPECT_DOUBLE_EQ(model_.rows()[0].rate, 2000);
+  EXPECT_DOUBLE_EQ(model_.rows()[0].rate.value(), 2000);
+}
+
+// The loop of #2 did not answer in time: what it moved since when is not known.
+TEST_F(TopModelTest, OneThatIsBackIsNotNew) {
+  const ConnectionReading quiet = last_.connections[1];
+  last_.connections.erase(last_.connections.begin() + 1);
+  model_.SetConnections(last_, 104);
+  EXPECT_EQ(Shown().size(), 2u);
+  last_.connections.push_back(quiet);
+  last_.connections[2].age += 4;
+  model_.SetConnections(last_, 106);
+  ASSERT_EQ(Shown()[1], 2u);
+  EXPECT_FALSE(model_.rows()[1].rate.has_value());
+}
+
+// Its loop answered late: as long as that took, the rate counts.
+TEST_F(TopModelTest, AConnectionsOwnAgeIsItsTime) {
+  last_.connections[1].bytes_up += 500;
+  last_.connections[1].age += 2.5;
+  model_.SetConnections(last_, 104);
+  ASSERT_EQ(Shown()[0], 2u);
+  EXPECT_DOUBLE_EQ(model_.rows()[0].rate.value(), 200);
+}
+
+TEST_F(TopModelTest, AProxyThatWasStartedAnewBeginsAgain) {
+  model_.SetConnections(last_, 50);
+  for (const TopRow& row : model_.rows()) {
+    EXPECT_FALSE(row.rate.has_value()) << row.reading.id;
+  }
+}
+
+TEST_F(TopModelTest, SaysThatNotAllCame) {
+  EXPECT_FALSE(model_.only_first().has_value());
+  last_.truncated = true;
+  model_.SetConnections(last_, 104);
+  EXPECT_EQ(model_.only_first(), 3u);
 }
 
 TEST_F(TopModelTest, SChangesTheOrder) {
@@ -118,7 +152,7 @@ TEST_F(TopModelTest, TheChoiceStaysWithItsConnection) {
   // What is gone is not chosen any more.
   Press(Key::Kind::kHome);
   last_.connections.erase(last_.connections.begin() + 1);
-  model_.SetConnections(last_);
+  model_.SetConnections(last_, 104);
   EXPECT_EQ(Chosen(), 0u);
 }
 
@@ -161,7 +195,7 @@ TEST_F(TopModelTest, AsksBeforeItKills) {
   Press('k');
   // Rows that move, or go, meanwhile change nothing about whom.
   last_.connections.clear();
-  model_.SetConnections(last_);
+  model_.SetConnections(last_, 104);
   const TopModel::Action action = Press('y');
   EXPECT_EQ(action.kind, Action::kKill);
   EXPECT_EQ(action.connection, 3u);
@@ -184,7 +218,7 @@ TEST(TopModel, BearsEmptiness) {
     EXPECT_EQ(model.OnKey({kind}).kind, Action::kNone);
   }
   EXPECT_FALSE(model.selected().has_value());
-  model.SetConnections({});
+  model.SetConnections({}, 1);
   EXPECT_TRUE(model.rows().empty());
 }
 

@@ -98,39 +98,82 @@ int Drain(const FoundWeir& weir, const AdminClient& client,
                          connections == 1 ? " connection" : " connections",
                          ", up to ", TimeText(status->drain_timeout), "\n"));
   if (!command.wait || printed != 0) return printed;
-  if (!watch.Wait(command.timeout)) {
+  const ExitWatch::State state = watch.Wait(command.timeout);
+  if (state != ExitWatch::State::kGone) {
     return Complain(absl::DeadlineExceededError(absl::StrCat(
-        "pid ", status->pid, " is still there after ",
+        "pid ", status->pid,
+        state == ExitWatch::State::kThere
+            ? " is still there after "
+            : " does not answer, whether it is gone is not known after ",
         ShortDuration(command.timeout), "; --timeout=TIME waits longer")));
   }
   return Print(absl::StrCat("gone after ",
                             ShortDuration(Clock::Real().Now() - begin), "\n"));
 }
 
-// "pg#17 127.0.0.1:50212 -> 10.0.0.5:5432, open for 3.2s, up 1B, down 2B"; only
-// the number when it is not known.
-std::string Describe(const AdminClient& client, uint64_t id) {
+// What weir says of connection `id`; nothing when it does not list it.
+// FailedPrecondition when not all connections are listed, and this one is not.
+absl::StatusOr<std::optional<ConnectionReading>> FindConnection(
+    const AdminClient& client, uint64_t id) {
   const absl::StatusOr<std::string> body = client.Get("/debug/connections");
-  if (!body.ok()) return absl::StrCat("connection ", id);
-  const absl::StatusOr<ConnectionsReading> all = ParseConnections(*body);
-  if (!all.ok()) return absl::StrCat("connection ", id);
-  for (const ConnectionReading& one : all->connections) {
-    if (one.id != id) continue;
-    std::string text;
-    AppendEscaped(
-        absl::StrCat(one.forward, "#", id, " ", one.client, " -> ",
-                     one.upstream.empty() ? "(no upstream yet)" : one.upstream,
-                     ", open for ", TimeText(one.age), ", up ",
-                     ShortSize(one.bytes_up), ", down ",
-                     ShortSize(one.bytes_down)),
-        &text);
-    return text;
+  if (!body.ok()) return body.status();
+  absl::StatusOr<ConnectionsReading> all = ParseConnections(*body);
+  if (!all.ok()) return all.status();
+  for (ConnectionReading& one : all->connections) {
+    if (one.id == id) return std::move(one);
   }
-  return absl::StrCat("connection ", id);
+  if (!all->truncated && all->silent.empty()) return std::nullopt;
+  return absl::FailedPreconditionError("the list of connections is not whole");
 }
 
-int Kill(const FoundWeir& weir, const AdminClient& client, uint64_t id) {
-  const std::string what = Describe(client, id);
+// "pg#17 127.0.0.1:50212 -> 10.0.0.5:5432, open for 3.2s, up 1B, down 2B"
+std::string Describe(const ConnectionReading& one) {
+  std::string text;
+  AppendEscaped(
+      absl::StrCat(one.forward, "#", one.id, " ", one.client, " -> ",
+                   one.upstream.empty() ? "(no upstream yet)" : one.upstream,
+                   ", open for ", TimeText(one.age), ", up ",
+                   ShortSize(one.bytes_up), ", down ",
+                   ShortSize(one.bytes_down)),
+      &text);
+  return text;
+}
+
+// Whether the connection, which may not be known, is of the forward that the
+// command names.
+absl::Status CheckForward(
+    const ClientCommand& command,
+    const absl::StatusOr<std::optional<ConnectionReading>>& found) {
+  if (command.forward.empty()) return absl::OkStatus();
+  std::string message;
+  if (!found.ok()) {
+    if (!absl::IsFailedPrecondition(found.status())) return found.status();
+    message = absl::StrCat("whether connection ", command.connection, " is of ",
+                           command.forward, " is not known (",
+                           found.status().message(), "); weir kill ",
+                           command.connection, " closes it all the same");
+  } else if (found->has_value() && (*found)->forward != command.forward) {
+    message = absl::StrCat("connection ", command.connection, " is ",
+                           (*found)->forward, "#", command.connection, ", not ",
+                           command.forward, "#", command.connection);
+  } else {
+    return absl::OkStatus();
+  }
+  std::string line;
+  AppendEscaped(message, &line);
+  return absl::FailedPreconditionError(line);
+}
+
+int Kill(const FoundWeir& weir, const AdminClient& client,
+         const ClientCommand& command) {
+  const uint64_t id = command.connection;
+  const absl::StatusOr<std::optional<ConnectionReading>> found =
+      FindConnection(client, id);
+  const absl::Status fits = CheckForward(command, found);
+  if (!fits.ok()) return Complain(fits);
+  const std::string what = found.ok() && found->has_value()
+                               ? Describe(**found)
+                               : absl::StrCat("connection ", id);
   const std::string path = absl::StrCat("/connections/", id, "/close");
   const absl::StatusOr<AdminReply> reply = client.Request("POST", path);
   if (!reply.ok()) return Complain(Unreachable(weir, reply.status()));
@@ -150,7 +193,9 @@ int Kill(const FoundWeir& weir, const AdminClient& client, uint64_t id) {
   }
 }
 
-// Looks again each time: the proxy may not have said yet where it is.
+// Looks again each time: the proxy may not have said yet where it is. Until one
+// has, the default address is asked: a question does no harm, and a proxy that
+// can write no file is found there.
 absl::Status LookWhetherReady(const ClientCommand& command, Duration left) {
   const absl::StatusOr<FoundWeir> weir =
       FindWeir(command.admin, RunDirectory());
@@ -186,6 +231,10 @@ int RunClient(const ClientCommand& command) {
   const absl::StatusOr<FoundWeir> weir =
       FindWeir(command.admin, RunDirectory());
   if (!weir.ok()) return Complain(weir.status());
+  if (command.verb == Verb::kDrain || command.verb == Verb::kKill) {
+    const absl::Status known = CheckNotGuessed(*weir);
+    if (!known.ok()) return Complain(known);
+  }
   const AdminClient client(weir->admin);
   switch (command.verb) {
     case Verb::kStatus:
@@ -195,7 +244,7 @@ int RunClient(const ClientCommand& command) {
     case Verb::kDrain:
       return Drain(*weir, client, command);
     case Verb::kKill:
-      return Kill(*weir, client, command.connection);
+      return Kill(*weir, client, command);
     case Verb::kWait:
       break;
   }

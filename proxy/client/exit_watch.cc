@@ -18,6 +18,27 @@ namespace {
 
 constexpr Duration kBetweenLooks = std::chrono::milliseconds(100);
 
+// Whether an instance file's address is the one that is asked.
+bool IsAt(const Instance& instance, const AdminClient& client) {
+  return FormatAdminAddress(AdminClient(instance.admin).address()) ==
+         FormatAdminAddress(client.address());
+}
+
+// Nobody is there who could answer, now or later.
+bool SaysGone(int error) {
+  switch (error) {
+    case ECONNREFUSED:
+    case ENOENT:
+    case EHOSTUNREACH:
+    case EHOSTDOWN:
+    case ENETUNREACH:
+    case ETIMEDOUT:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 ExitWatch::ExitWatch(const AdminClient* client, int64_t pid,
@@ -27,32 +48,39 @@ ExitWatch::ExitWatch(const AdminClient* client, int64_t pid,
       LiveInstances(run_directory);
   if (!live.ok()) return;
   for (const Instance& instance : *live) {
-    if (instance.pid != pid) continue;
+    if (instance.pid != pid || !IsAt(instance, *client)) continue;
     process_ = UniqueFd(
         static_cast<int>(syscall(SYS_pidfd_open, static_cast<pid_t>(pid), 0)));
   }
 }
 
-bool ExitWatch::Wait(Duration time) {
-  if (process_) return WaitFor(time, process_.get());
-  const MonoTime end = Clock::Real().Now() + time;
-  while (Answers()) {
-    const Duration left = end - Clock::Real().Now();
-    if (left <= Duration::zero()) return false;
-    WaitFor(std::min(left, kBetweenLooks));
+ExitWatch::State ExitWatch::Wait(Duration time) {
+  if (process_) {
+    return WaitFor(time, process_.get()) ? State::kGone : State::kThere;
   }
-  return true;
+  const MonoTime end = Clock::Real().Now() + time;
+  Duration left = time;
+  while (true) {
+    const State state = Look(std::max(left, kBetweenLooks));
+    left = end - Clock::Real().Now();
+    if (state == State::kGone || left <= Duration::zero()) return state;
+    WaitFor(std::min(left, kBetweenLooks));
+    left = end - Clock::Real().Now();
+  }
 }
 
-bool ExitWatch::Answers() const {
-  const absl::StatusOr<std::string> body = client_->Get("/status");
+ExitWatch::State ExitWatch::Look(Duration time) const {
+  AdminClient::Options options;
+  options.timeout = std::min(time, options.timeout);
+  const absl::StatusOr<std::string> body =
+      AdminClient(client_->address(), options).Get("/status");
+  if (absl::IsDeadlineExceeded(body.status())) return State::kSilent;
   if (!body.ok()) {
-    const int error = ErrnoOf(body.status());
-    return error != ECONNREFUSED && error != ENOENT;
+    return SaysGone(ErrnoOf(body.status())) ? State::kGone : State::kThere;
   }
   // A new one may have taken the address.
   const absl::StatusOr<StatusReading> status = ParseStatus(*body);
-  return !status.ok() || status->pid == pid_;
+  return !status.ok() || status->pid == pid_ ? State::kThere : State::kGone;
 }
 
 }  // namespace weir

@@ -16,16 +16,23 @@ namespace weir {
 class ExitWatch {
  public:
   // `client` is not owned. `pid` is what the proxy calls itself, which means
-  // something to us only if its instance file is in `run_directory`; else its
-  // admin port is asked whether it still answers with that pid.
+  // something to us only if an instance file in `run_directory` has this pid
+  // and the client's address; else its admin port is asked whether it still
+  // answers with that pid.
   ExitWatch(const AdminClient* client, int64_t pid,
             const std::string& run_directory);
 
-  // True as soon as it is gone, false when it is still there after `time`.
-  bool Wait(Duration time);
+  enum class State {
+    kGone,
+    kThere,
+    kSilent,  // it did not answer in time: stopped, or its machine is gone
+  };
+  // Returns kGone as soon as it is, and what was seen last after `time`.
+  State Wait(Duration time);
 
  private:
-  bool Answers() const;
+  // Asks, for at most `time`.
+  State Look(Duration time) const;
 
   const AdminClient* const client_;
   const int64_t pid_;

@@ -45,6 +45,14 @@ absl::StatusOr<FoundWeir> FindWeir(const std::optional<ListenSpec>& admin,
       absl::StrCat(message, " --admin=ADDRESS says which"));
 }
 
+absl::Status CheckNotGuessed(const FoundWeir& weir) {
+  if (!weir.guessed) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("no weir of this user runs; what is at the default address "
+                   "may be another's: --admin=",
+                   weir.admin.ToString(), " if it is meant"));
+}
+
 absl::Status Unreachable(const FoundWeir& weir, const absl::Status& error) {
   if (!weir.guessed) return error;
   return absl::Status(

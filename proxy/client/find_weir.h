@@ -26,6 +26,10 @@ struct FoundWeir {
 absl::StatusOr<FoundWeir> FindWeir(const std::optional<ListenSpec>& admin,
                                    const std::string& run_directory);
 
+// FailedPrecondition for a guessed one: what changes something does so only to
+// a weir that is known to be this user's, or that somebody named.
+absl::Status CheckNotGuessed(const FoundWeir& weir);
+
 // What to tell people when nothing answers there.
 absl::Status Unreachable(const FoundWeir& weir, const absl::Status& error);
 

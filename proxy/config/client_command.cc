@@ -1,5 +1,6 @@
 #include "proxy/config/client_command.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <string>
@@ -34,17 +35,25 @@ absl::Status CheckFlags(std::string_view verb,
   return absl::OkStatus();
 }
 
-absl::Status ReadPlace(std::optional<ListenSpec>* place) {
+bool CanBeAsked(const std::optional<ListenSpec>& admin) {
+  return admin.has_value() &&
+         (admin->kind != ListenSpec::Kind::kHostPort || admin->port != 0);
+}
+
+// `said`: on the command line.
+absl::Status ReadPlace(bool said, std::optional<ListenSpec>* place) {
   if (AdminIsDefault()) return absl::OkStatus();
   const absl::StatusOr<std::optional<ListenSpec>> admin = AdminFromFlag();
   if (!admin.ok()) return admin.status();
+  // What a proxy is told, not we.
+  if (!said && !CanBeAsked(*admin)) return absl::OkStatus();
   const std::string wrong =
       absl::StrCat("--admin=", Printable(FLAGS_admin), ": ");
   if (!admin->has_value()) {
     return absl::InvalidArgumentError(absl::StrCat(
         wrong, "names no address; without it a weir that runs is found"));
   }
-  if ((*admin)->kind == ListenSpec::Kind::kHostPort && (*admin)->port == 0) {
+  if (!CanBeAsked(*admin)) {
     return absl::InvalidArgumentError(
         absl::StrCat(wrong, "port 0 cannot be asked"));
   }
@@ -64,23 +73,25 @@ absl::Status ReadTimeout(Duration* timeout) {
 }
 
 absl::Status ReadConnection(absl::Span<const std::string> arguments,
-                            uint64_t* id) {
+                            ClientCommand* command) {
   if (arguments.empty()) {
     return absl::InvalidArgumentError(
         "weir kill ID: which connection? weir top and GET /debug/connections "
         "list them");
   }
-  // Lines name it pg#17; any part before the number is for the reader.
+  // Lines name it pg#17. Numbers are of all forwards together: the name only
+  // guards against a slip.
   const std::string& text = arguments[0];
   const size_t hash = text.rfind('#');
   const std::string number =
       hash == std::string::npos ? text : text.substr(hash + 1);
   if (number.find_first_not_of("0123456789") != std::string::npos ||
-      !absl::SimpleAtoi(number, id)) {
+      !absl::SimpleAtoi(number, &command->connection)) {
     return absl::InvalidArgumentError(
         absl::StrCat("weir kill ", Printable(text),
                      ": a connection is a number, such as 17 or pg#17"));
   }
+  if (hash != std::string::npos) command->forward = text.substr(0, hash);
   return absl::OkStatus();
 }
 
@@ -106,10 +117,11 @@ absl::StatusOr<ClientCommand> ReadClientCommand(
         absl::StrCat("weir ", std::string(name), ": ",
                      Quote(arguments[kills ? 1 : 0]), " is too much"));
   }
+  const bool said =
+      std::find(flags.begin(), flags.end(), "admin") != flags.end();
   for (const absl::Status& read :
-       {kills ? ReadConnection(arguments, &command.connection)
-              : absl::OkStatus(),
-        ReadPlace(&command.admin), ReadTimeout(&command.timeout)}) {
+       {kills ? ReadConnection(arguments, &command) : absl::OkStatus(),
+        ReadPlace(said, &command.admin), ReadTimeout(&command.timeout)}) {
     if (!read.ok()) return read;
   }
   command.json = FLAGS_json;

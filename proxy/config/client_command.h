@@ -26,6 +26,8 @@ struct ClientCommand {
   bool wait = false;        // kDrain: until the process is gone
   Duration timeout{0};      // kWait, and kDrain that waits
   uint64_t connection = 0;  // kKill
+  // kKill: the forward that it must be of; empty: whichever.
+  std::string forward;
 };
 
 // Nothing when `word` is none of these commands.
@@ -33,7 +35,8 @@ std::optional<ClientCommand::Verb> ClientVerb(std::string_view word);
 
 // Reads gflags' registry. `arguments` follow the command; `flags` are those
 // that the command line gives, each of which must mean something to this
-// command. (The environment and flag files may be those of a proxy.)
+// command. (The environment and flag files may be those of a proxy: an admin
+// port there that is off, or any free one, says nothing.)
 // InvalidArgument's message is one line.
 absl::StatusOr<ClientCommand> ReadClientCommand(
     ClientCommand::Verb verb, absl::Span<const std::string> arguments,

@@ -90,6 +90,11 @@ class ClientTest(unittest.TestCase):
                       env={"XDG_RUNTIME_DIR": "/nonexistent"}) as proxy:
             proxy.wait_stderr("need --admin: /nonexistent/weir: No such file")
             self.assertIn("pid %d " % proxy.pid, self.ask("status"))
+            self.assertEqual(self.ask("wait"), "ready\n")
+            # Whose that is nobody knows: it is asked, and told nothing.
+            for command in ("drain",), ("kill", "1"):
+                self.assertIn("--admin=127.0.0.1:9464 if it is meant", self.refused(*command))
+            self.assertIn('"phase":"ready"', self.ask("status", "--json").replace(" ", ""))
 
     def test_asks_a_unix_socket(self):
         with tempfile.TemporaryDirectory(prefix="weir-") as directory, \
@@ -172,6 +177,18 @@ class ClientTest(unittest.TestCase):
                 lambda page: page.get("weir_connections_closed_total", reason="killed") == 1,
                 "the connection to count as killed")
             self.assertIn("no connection 4711 is open", self.refused("kill", "4711"))
+
+    def test_kill_by_another_forwards_name(self):
+        with peers.Server(peers.echo) as server, \
+                self.start(server, "web@127.0.0.1:0=" + server.target) as proxy, \
+                peers.connect(proxy.address("pg")) as client:
+            peers.round_trip(client)
+            _, body = proxy.http("/debug/connections")
+            number = json.loads(body)["connections"][0]["id"]
+            self.assertEqual(self.refused("kill", "web#%d" % number),
+                             "weir: connection %d is pg#%d, not web#%d\n" % ((number,) * 3))
+            peers.round_trip(client)
+            self.assertIn("closed pg#%d" % number, self.ask("kill", "pg#%d" % number))
 
     def test_wait(self):
         self.assertIn("127.0.0.1:9464: Connection refused", self.refused("wait", "--timeout=0"))

@@ -48,6 +48,7 @@ TEST_F(FindWeirTest, TakesTheOneThatIsThere) {
   ASSERT_TRUE(found.ok()) << found.status();
   EXPECT_EQ(found->admin.ToString(), "unix:/run/x");
   EXPECT_FALSE(found->guessed);
+  EXPECT_TRUE(CheckNotGuessed(*found).ok());
 }
 
 TEST_F(FindWeirTest, AsksWhichOfSeveral) {
@@ -71,6 +72,10 @@ TEST_F(FindWeirTest, GuessesWhenThereIsNone) {
             .message(),
         "no weir of this user runs, and none answers at the default address "
         "(127.0.0.1:9464: refused); --admin=ADDRESS says where one is");
+    EXPECT_EQ(
+        CheckNotGuessed(*found).message(),
+        "no weir of this user runs; what is at the default address may be "
+        "another's: --admin=127.0.0.1:9464 if it is meant");
   }
 }
 

@@ -491,7 +491,9 @@ TEST_F(CommandLineTest, SpeaksToAWeirThatRuns) {
   EXPECT_TRUE(client({"drain", "--wait"}).wait);
   EXPECT_EQ(client({"wait", "--timeout=5s"}).timeout, seconds(5));
   EXPECT_EQ(client({"kill", "17"}).connection, 17u);
+  EXPECT_EQ(client({"kill", "17"}).forward, "");
   EXPECT_EQ(client({"kill", "pg#18"}).connection, 18u);
+  EXPECT_EQ(client({"kill", "pg#18"}).forward, "pg");
   EXPECT_EQ(client({"status", "--admin=9465"}).admin->port, 9465);
   // The environment may be a proxy's own: of it only the address counts.
   const ClientCommand command =
@@ -499,6 +501,12 @@ TEST_F(CommandLineTest, SpeaksToAWeirThatRuns) {
                           "WEIR_REACTORS=3", "WEIR_FORWARDS=1=db:1"});
   EXPECT_EQ(command.admin->host, "::1");
   EXPECT_EQ(command.admin->port, 7);
+  // An address that nobody can be asked at is none.
+  for (const char* admin : {"off", "0", "127.0.0.1:0", ""}) {
+    EXPECT_FALSE(client({"status"}, {std::string("WEIR_ADMIN=") + admin})
+                     .admin.has_value())
+        << admin;
+  }
 }
 
 TEST_F(CommandLineTest, ACommandTakesItsOwnFlagsOnly) {

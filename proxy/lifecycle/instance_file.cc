@@ -115,10 +115,13 @@ std::optional<Instance> Look(int directory, const std::string& name,
 std::string RunDirectory() {
   // Relative ones do not count (XDG Base Directory Specification).
   const char* runtime = std::getenv("XDG_RUNTIME_DIR");
-  if (runtime != nullptr && runtime[0] == '/') {
+  const uid_t user = geteuid();
+  struct stat status;
+  // (One that is not there is no other's: an error will name it.)
+  if (runtime != nullptr && runtime[0] == '/' &&
+      (stat(runtime, &status) != 0 || status.st_uid == user)) {
     return absl::StrCat(runtime, "/weir");
   }
-  const uid_t user = geteuid();
   return user == 0 ? "/run/weir" : absl::StrCat("/tmp/weir-", user);
 }
 
@@ -160,32 +163,37 @@ absl::StatusOr<Address> ParseAdminAddress(const std::string& text) {
 
 InstanceFile::~InstanceFile() {
   // While it is still locked: a reader must not find it half gone.
-  if (!path_.empty()) unlink(path_.c_str());
+  if (!name_.empty()) unlinkat(folder_.get(), name_.c_str(), 0);
 }
 
 absl::Status InstanceFile::Write(const std::string& directory,
                                  const Address& admin) {
-  const std::string path = absl::StrCat(directory, "/", getpid());
+  const std::string name = absl::StrCat(getpid());
+  const std::string path = absl::StrCat(directory, "/", name);
   if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
     return ErrnoStatus(errno, directory);
   }
-  const absl::StatusOr<UniqueFd> folder = OpenDirectory(directory);
+  absl::StatusOr<UniqueFd> folder = OpenDirectory(directory);
   if (!folder.ok()) return folder.status();
+  const int in = folder->get();
   // Under another name until it is whole and locked. What a killed process with
   // our pid left of that name is ours to replace.
-  const std::string temporary = absl::StrCat(path, ".tmp");
-  unlink(temporary.c_str());
-  UniqueFd file(
-      open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!file) return ErrnoStatus(errno, temporary);
+  const std::string temporary = absl::StrCat(name, ".tmp");
+  unlinkat(in, temporary.c_str(), 0);
+  UniqueFd file(openat(in, temporary.c_str(),
+                       O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!file) return ErrnoStatus(errno, absl::StrCat(path, ".tmp"));
   int error = WriteAll(file.get(), FormatAdminAddress(admin) + "\n");
   if (error == 0 && flock(file.get(), LOCK_EX | LOCK_NB) != 0) error = errno;
-  if (error == 0 && rename(temporary.c_str(), path.c_str()) != 0) error = errno;
+  if (error == 0 && renameat(in, temporary.c_str(), in, name.c_str()) != 0) {
+    error = errno;
+  }
   if (error != 0) {
-    unlink(temporary.c_str());
+    unlinkat(in, temporary.c_str(), 0);
     return ErrnoStatus(error, path);
   }
-  path_ = path;
+  folder_ = *std::move(folder);
+  name_ = name;
   file_ = std::move(file);
   return absl::OkStatus();
 }

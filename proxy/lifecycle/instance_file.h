@@ -17,8 +17,9 @@
 
 namespace weir {
 
-// $XDG_RUNTIME_DIR/weir; without that variable /run/weir for root and
-// /tmp/weir-UID for others.
+// $XDG_RUNTIME_DIR/weir; without that variable, or when that folder is another
+// user's (as sudo and su may leave it), /run/weir for root and /tmp/weir-UID
+// for others.
 std::string RunDirectory();
 
 // "http://127.0.0.1:9464", "unix:/path" or "unix:@name": a line of an instance
@@ -45,7 +46,8 @@ class InstanceFile {
   absl::Status Write(const std::string& directory, const Address& admin);
 
  private:
-  std::string path_;  // empty: none
+  UniqueFd folder_;   // whose path may by now be another folder's
+  std::string name_;  // in it; empty: none
   UniqueFd file_;     // locked
 };
 

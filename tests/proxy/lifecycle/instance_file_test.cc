@@ -89,6 +89,19 @@ TEST_F(InstanceFileTest, IsThereWhileItsObjectLives) {
   EXPECT_TRUE(Live().empty());
 }
 
+// By its path it would remove another's.
+TEST_F(InstanceFileTest, TheFolderMayGetAnotherName) {
+  {
+    InstanceFile file;
+    ASSERT_TRUE(file.Write(Run(), Address::Loopback(AF_INET, 9464)).ok());
+    std::filesystem::rename(Run(), folder_ + "/moved");
+    ASSERT_EQ(mkdir(Run().c_str(), 0700), 0);
+    Leave(std::to_string(getpid()), "another's");
+  }
+  EXPECT_TRUE(std::filesystem::exists(Own()));
+  EXPECT_TRUE(std::filesystem::is_empty(folder_ + "/moved"));
+}
+
 TEST_F(InstanceFileTest, WhatACrashLeftIsRemoved) {
   ASSERT_EQ(mkdir(Run().c_str(), 0700), 0);
   Leave("1", "http://127.0.0.1:1\n");
@@ -136,12 +149,20 @@ TEST_F(InstanceFileTest, AFolderThatCannotBeMadeIsAnError) {
 TEST_F(InstanceFileTest, TheFolderIsTheUsers) {
   const char* before = std::getenv("XDG_RUNTIME_DIR");
   const std::string saved = before == nullptr ? "" : before;
-  setenv("XDG_RUNTIME_DIR", "/run/user/1", 1);
-  EXPECT_EQ(RunDirectory(), "/run/user/1/weir");
+  setenv("XDG_RUNTIME_DIR", folder_.c_str(), 1);
+  EXPECT_EQ(RunDirectory(), folder_ + "/weir");
+  setenv("XDG_RUNTIME_DIR", "/nonexistent", 1);
+  EXPECT_EQ(RunDirectory(), "/nonexistent/weir");
   const std::string fallback =
       geteuid() == 0 ? "/run/weir" : "/tmp/weir-" + std::to_string(geteuid());
   setenv("XDG_RUNTIME_DIR", "relative", 1);
   EXPECT_EQ(RunDirectory(), fallback);
+  // Of another user, as after su: root's for others, and for root one given
+  // away.
+  if (geteuid() != 0 || chown(folder_.c_str(), 1, 1) == 0) {
+    setenv("XDG_RUNTIME_DIR", geteuid() == 0 ? folder_.c_str() : "/", 1);
+    EXPECT_EQ(RunDirectory(), fallback);
+  }
   unsetenv("XDG_RUNTIME_DIR");
   EXPECT_EQ(RunDirectory(), fallback);
   if (before != nullptr) setenv("XDG_RUNTIME_DIR", saved.c_str(), 1);

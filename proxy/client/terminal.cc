@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -99,6 +100,7 @@ ScreenSize Terminal::size() const {
 }
 
 void Terminal::Draw(const std::vector<ScreenLine>& lines) {
+  if (!entered_) return;
   // One write: no half screen is seen.
   std::string text = "\x1b[H";
   for (size_t i = 0; i < lines.size(); ++i) {
@@ -128,7 +130,12 @@ Terminal::Event Terminal::Wait(int fd) {
   pollfd fds[] = {{before_.has_value() ? STDIN_FILENO : -1, POLLIN, 0},
                   {signals_.get(), POLLIN, 0},
                   {fd, POLLIN, 0}};
-  if (poll(fds, 3, -1) < 0) return event;
+  // (To be stopped and to go on may end it early: why is behind signals_.)
+  while (poll(fds, 3, -1) < 0) {
+    if (errno == EINTR) continue;
+    event.end = true;
+    return event;
+  }
   event.other = fds[2].revents != 0;
   if (fds[1].revents != 0) TakeSignals(&event);
   if (fds[0].revents != 0) {
@@ -164,11 +171,25 @@ void Terminal::TakeSignals(Event* event) {
   }
 }
 
-void Terminal::Suspend() {
+bool Terminal::Suspend() {
   Leave();
-  // (SIGTSTP is blocked, so not that one.) Returns at SIGCONT, whose signal is
-  // taken later and enters again.
-  raise(SIGSTOP);
+  // What the terminal does at Ctrl-Z when nobody catches it: the whole job
+  // stops, a wrapper around us too, unless no shell is there to continue it.
+  // All other threads block the signal, so that it waits for this one.
+  kill(0, SIGTSTP);
+  sigset_t stop;
+  sigemptyset(&stop);
+  sigaddset(&stop, SIGTSTP);
+  pthread_sigmask(SIG_UNBLOCK, &stop, nullptr);  // stopped in here
+  pthread_sigmask(SIG_BLOCK, &stop, nullptr);
+  // SIGCONT has done its work.
+  sigset_t go_on;
+  sigemptyset(&go_on);
+  sigaddset(&go_on, SIGCONT);
+  const timespec at_once = {};
+  sigtimedwait(&go_on, nullptr, &at_once);
+  // In the background this stops it once more, until it is in front.
+  return Enter().ok();
 }
 
 }  // namespace weir

@@ -32,7 +32,8 @@ class Terminal {
 
   ScreenSize size() const;
 
-  // Replaces what is shown: a line for each row of the screen.
+  // Replaces what is shown: a line for each row of the screen. Nothing while
+  // the terminal is not ours.
   void Draw(const std::vector<ScreenLine>& lines);
 
   struct Event {
@@ -44,9 +45,10 @@ class Terminal {
   // Waits for something to happen to the terminal, or to `fd`.
   Event Wait(int fd);
 
-  // Gives the terminal back, stops the process as Ctrl-Z does, and takes it
-  // again when that goes on.
-  void Suspend();
+  // Gives the terminal back, stops the job as Ctrl-Z does, and has taken it
+  // again when it returns, which is when the job goes on. False when it is
+  // gone.
+  bool Suspend();
 
  private:
   explicit Terminal(bool colours) : colours_(colours) {}

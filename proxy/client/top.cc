@@ -99,8 +99,7 @@ class Top {
       case TopModel::Action::Kind::kQuit:
         return false;
       case TopModel::Action::Kind::kSuspend:
-        terminal_->Suspend();
-        return true;
+        return terminal_->Suspend();
       case TopModel::Action::Kind::kKill:
         feed_.Kill(action.connection);
         return true;

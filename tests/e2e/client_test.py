@@ -254,17 +254,38 @@ class ClientTest(unittest.TestCase):
                     top.press(b"q")
                     self.assertEqual(top.end(), 0)
 
+    def test_top_stops_as_other_programs_do(self):
+        """In a shell with job control, in a wrapper that must stop too."""
+        script = "sh -c '\"$0\" top; exit $?' \"$0\"; echo stopped; read go; fg"
+        with peers.Server(peers.echo) as server, self.start(server), \
+                Top(self.environment, "sh", "-mc", script, weir.binary()) as top:
+            for stops in (1, 2):
+                top.wait(rb"control +\d+%  \[")
+                self.assertNotEqual(termios.tcgetattr(top.slave), top.before)
+                if stops == 2:
+                    break
+                top.press(b"\x1a")
+                top.wait(rb"\x1b\[\?1049l(?s:.*)stopped\r\n")
+                self.assertNotIn(b"\x1b[H", top.output.split(b"\x1b[?1049l")[1])
+                self.assertEqual(termios.tcgetattr(top.slave), top.before)
+                top.press(b"\n")
+                # First its own screen, then what is drawn on it.
+                top.wait(rb"\x1b\[H")
+                self.assertLess(top.output.index(b"\x1b[?1049h"), top.output.index(b"\x1b[H"))
+            top.press(b"q")
+            self.assertEqual(top.end(), 0)
+
 
 class Top:
-    """`weir top` on a terminal of 30 lines and 120 columns."""
+    """`weir top` on a terminal of 30 lines and 120 columns, or what runs it."""
 
-    def __init__(self, environment):
+    def __init__(self, environment, *command):
         self.master, self.slave = pty.openpty()
         self.resize(30, 120)
         self.before = termios.tcgetattr(self.slave)
         self.output = b""
         self.process = subprocess.Popen(
-            [weir.binary(), "top"], stdin=self.slave, stdout=self.slave,
+            command or [weir.binary(), "top"], stdin=self.slave, stdout=self.slave,
             stderr=subprocess.PIPE, start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
             env=dict(os.environ, **environment))

@@ -5,6 +5,20 @@ import {byId, setText} from "./dom.js";
 // Another site that shows this page in a frame must not lead a click here.
 const framed = window.top !== window.self;
 
+let busy = false;  // a request is under way: its end is to be seen
+
+// (Of two Escapes in a row a browser asks `cancel` only about the first.)
+function stayWhileBusy(event) {
+  if (busy && (event.type === "cancel" || event.key === "Escape")) event.preventDefault();
+}
+byId("dialog").addEventListener("cancel", stayWhileBusy);
+document.addEventListener("keydown", stayWhileBusy);
+
+// Closes an open question, which is about what is not there any more.
+export function dismiss() {
+  if (byId("dialog").open) byId("dialog").close();
+}
+
 // Asks, and posts when told to. Returns whether the server agreed.
 //   question: {title, text, yes, path}
 export function askAndPost(question) {
@@ -20,21 +34,27 @@ export function askAndPost(question) {
   yes.disabled = framed;
   return new Promise((resolve) => {
     let agreed = false;
+    let over = false;
     yes.onclick = async () => {
-      yes.disabled = true;
+      busy = yes.disabled = no.disabled = true;
       error.hidden = true;
       const problem = await post(question.path);
-      yes.disabled = false;
+      busy = yes.disabled = no.disabled = false;
+      if (over) return;
       agreed = problem === null;
       if (agreed) {
         dialog.close();
       } else {
         setText(error, problem);
         error.hidden = false;
+        no.focus();
       }
     };
     no.onclick = () => dialog.close();
-    dialog.onclose = () => resolve(agreed);
+    dialog.onclose = () => {
+      over = true;
+      resolve(agreed);
+    };
     dialog.showModal();
     no.focus();
   });

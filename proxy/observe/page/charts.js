@@ -21,6 +21,7 @@ export class Chart {
   #figure;
   #box;
   #data;
+  #began = 0;
 
   // options: {title, about, lines: [name], format, log: bool, binary: bool,
   // unit: the least top of the scale, mark: seconds or nothing}
@@ -40,8 +41,9 @@ export class Chart {
       {width: this.#box.clientWidth, height: HEIGHT})).observe(this.#box);
   }
 
-  // times and, for each line, values (null: none).
-  show(times, lines) {
+  // times, in seconds since `began`, and, for each line, values (null: none).
+  show(began, times, lines) {
+    this.#began = began;
     this.#data = [times, ...lines];
     this.#plot.setData(this.#data);
     this.#legend(times.length - 1);
@@ -140,7 +142,7 @@ export class Chart {
           const i = u.cursor.idx ?? this.#data[0].length - 1;
           this.#legend(i);
           this.#box.title = u.cursor.idx === null || u.cursor.idx === undefined ? "" :
-            timeOfDay(this.#data[0][i]);
+            timeOfDay(this.#began + this.#data[0][i]);
         }],
       },
     };

@@ -1,6 +1,6 @@
 // The list of connections: asked for only while it is open and on the screen.
 
-import {askAndPost} from "./actions.js";
+import {askAndPost, dismiss} from "./actions.js";
 import {byId, element, say, setText, Table} from "./dom.js";
 import {bytes, count, duration, loopName} from "./format.js";
 import {Poll} from "./poll.js";
@@ -50,6 +50,7 @@ export class Connections {
   #table;
   #poll;
   #data = null;
+  #asked = null;  // the connection of an open question
   #sort = {key: "id", up: true};
   #limit = SHOWN_AT_FIRST;
   #seen = true;
@@ -74,6 +75,7 @@ export class Connections {
       wanted: () => list.open && this.#seen,
       onData: (data) => {
         this.#data = data;
+        this.#checkAsked();
         this.#problem("");
         this.#show();
       },
@@ -85,6 +87,22 @@ export class Connections {
   setTotal(total) {
     setText(byId("list-note"), byId("list").open ? "" :
       `${count(total)} open; the list asks each loop every 2 s`);
+  }
+
+  // Another process: its numbers begin again, and mean others.
+  forget() {
+    this.#data = null;
+    this.#table.show([], (c) => c.id);
+    byId("more").hidden = true;
+    setText(byId("shown"), "");
+    this.#poll.now();
+  }
+
+  // A question about one whose number another one has by now is void.
+  #checkAsked() {
+    const asked = this.#asked;
+    const now = asked && this.#data.connections.find((c) => c.id === asked.id);
+    if (now && (now.client !== asked.client || now.age_seconds < asked.age_seconds)) dismiss();
   }
 
   #problem(words) {
@@ -108,13 +126,16 @@ export class Connections {
     let button = cell.firstChild;
     if (!button) {
       button = element("button", {type: "button", class: "danger small"}, "Close…");
-      button.setAttribute("aria-label", `Close connection ${connection.id}`);
-      button.addEventListener("click", () => this.#close(connection));
       cell.append(button);
     }
+    button.setAttribute("aria-label", `Close connection ${connection.id}`);
+    button.onclick = () => this.#close(connection, button);
   }
 
-  async #close({id, forward, client}) {
+  async #close(connection, button) {
+    const {id, forward, client} = connection;
+    const place = this.#table.placeOf(button);
+    this.#asked = connection;
     const closed = await askAndPost({
       title: `Close connection ${id}?`,
       text: `${forward} from ${client || "its client"}: it ends at once with a reset to both ` +
@@ -122,7 +143,12 @@ export class Connections {
       yes: "Close connection",
       path: `connections/${id}/close`,
     });
+    this.#asked = null;
     if (closed) say(`Connection ${id} is closed.`);
+    // Its row may have gone while the question was open.
+    if (!button.isConnected && document.activeElement === document.body) {
+      this.#table.focusAt(place);
+    }
     this.#poll.now();
   }
 

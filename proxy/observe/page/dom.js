@@ -51,6 +51,7 @@ export class Table {
   // A row for each item, in this order; rows live as long as their key.
   show(items, keyOf) {
     const focused = document.activeElement;
+    const place = this.placeOf(focused);
     const keys = items.map(keyOf);
     const wanted = new Set(keys);
     for (const [key, row] of this.#rows) {
@@ -58,20 +59,39 @@ export class Table {
       row.remove();
       this.#rows.delete(key);
     }
-    let place = this.#body.firstElementChild;
+    let next = this.#body.firstElementChild;
     items.forEach((item, i) => {
       const row = this.#rows.get(keys[i]) ?? this.#add(keys[i]);
-      if (row === place) {
-        place = place.nextElementSibling;
+      if (row === next) {
+        next = next.nextElementSibling;
       } else {
-        this.#body.insertBefore(row, place);
+        this.#body.insertBefore(row, next);
       }
       this.#columns.forEach((column, j) => column.fill(row.cells[j], item));
     });
-    // A row that moved has lost the focus.
-    if (focused !== document.activeElement && this.#body.contains(focused)) {
+    if (!place || focused === document.activeElement) return;
+    // A row that moved, or went, has lost the focus.
+    if (this.#body.contains(focused)) {
       focused.focus({preventScroll: true});
+    } else {
+      this.focusAt(place);
     }
+  }
+
+  // Where something in the table is: {row, column}; null for what is elsewhere.
+  placeOf(inside) {
+    const cell = this.#body.contains(inside) ? inside.closest("td, th") : null;
+    return cell && {row: cell.parentElement.sectionRowIndex, column: cell.cellIndex};
+  }
+
+  // The focus on the control of that column, in that row or the last one; where
+  // there is none, on what the table is scrolled by.
+  focusAt({row, column}) {
+    const rows = this.#body.rows;
+    const cell = rows[Math.min(row, rows.length - 1)]?.cells[column];
+    const control = cell?.querySelector("button, summary, a") ??
+      this.#body.closest("[tabindex]");
+    control?.focus({preventScroll: true});
   }
 
   #add(key) {

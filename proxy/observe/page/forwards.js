@@ -83,7 +83,7 @@ export class Forwards {
   #table = new Table(byId("forward-table"), COLUMNS);
 
   show(forwards, older, newer) {
-    const seconds = older ? newer.time - older.time : 0;
+    const seconds = older ? newer.uptime - older.uptime : 0;
     this.#table.show(forwards.map((f) => ({
       ...f, seconds, older: older?.forwards.get(f.name), newer: newer.forwards.get(f.name) ?? {},
     })), (f) => f.name);

@@ -104,7 +104,7 @@ export class Loops {
 
   // older: the reading that the rates begin with; may be nothing.
   show(older, newer) {
-    const seconds = older ? newer.time - older.time : 0;
+    const seconds = older ? newer.uptime - older.uptime : 0;
     const loops = [...newer.loops].map(([reactor, entry]) => ({
       reactor, seconds, name: loopName(reactor), newer: entry, older: older?.loops.get(reactor),
       does: doesText(this.#activities.get(reactor)),

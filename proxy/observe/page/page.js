@@ -1,6 +1,6 @@
 // The status page: asks weir each second, and lets the views show the answer.
 
-import {askAndPost} from "./actions.js";
+import {askAndPost, dismiss} from "./actions.js";
 import {Connections} from "./connections.js";
 import {byId, say, setText} from "./dom.js";
 import {count, duration, timeOfDay} from "./format.js";
@@ -25,7 +25,7 @@ let status = null;
 let stallThreshold;
 let answered = null;  // when it last did, in milliseconds
 let lostTimer = null;
-let drainSince = null;  // weir's time, where this page saw it begin
+let drainSince = null;  // the uptime at which this page saw it begin
 
 function showFigures() {
   if (!status) return;
@@ -54,9 +54,10 @@ function showDrain(phaseBefore) {
     return;
   }
   // Only who saw it begin knows how much time is left.
-  if (phaseBefore && phaseBefore !== "draining") drainSince = status.time_seconds;
+  if (phaseBefore && phaseBefore !== "draining") drainSince = status.uptime_seconds;
   const limit = status.drain_timeout_seconds;
-  const rest = drainSince === null ? null : limit - (status.time_seconds - drainSince);
+  const rest = drainSince === null ? null : limit - (status.uptime_seconds - drainSince);
+  if (phaseBefore !== "draining") say("weir drains.");
   setText(byId("draining"),
     `Draining: ${count(history.latest.total("active"))} connections are left. ` +
     (rest === null ? `Those that stay are reset ${duration(limit)} after it began.` :
@@ -64,12 +65,16 @@ function showDrain(phaseBefore) {
 }
 
 function onStatus(data) {
-  const phaseBefore = status?.pid === data.pid ? status.phase : null;
+  const reading = new Reading(data);
+  const same = history.add(reading);
+  const phaseBefore = same ? status?.phase : null;
   status = data;
   foundAgain();
-  const reading = new Reading(data);
-  if (!history.add(reading)) {
+  if (!same) {
+    drainSince = null;
     plots.forget();
+    connections.forget();
+    dismiss();
     say("weir was started anew.");
   }
   showHead();
@@ -87,6 +92,7 @@ function foundAgain() {
   lostTimer = null;
   document.body.classList.remove("lost");
   byId("lost").hidden = true;
+  say("weir answers again.");
   reactors.now();
 }
 
@@ -96,6 +102,13 @@ function showLost() {
     `for ${duration((Date.now() - answered) / 1000)}. ` +
     (status?.phase === "draining" ? "It was draining: it may have ended. " : "") +
     "What is below is old. Still asking.");
+}
+
+// What loops do now is not known.
+function forgetNow() {
+  stalls.forget();
+  loops.setActivities([]);
+  showFigures();
 }
 
 // Nothing is said of the present any more.
@@ -108,22 +121,25 @@ function onLost() {
   setText(phase, "no answer");
   phase.dataset.phase = "unknown";
   document.title = "weir: no answer";
-  stalls.forget();
+  forgetNow();
   showLost();
-  lostTimer ??= setInterval(showLost, 1000);
+  if (lostTimer !== null) return;
+  // The words above change each second: once is enough to hear of it.
+  say("weir does not answer.");
+  lostTimer = setInterval(showLost, 1000);
 }
 
 byId("window").addEventListener("change", showFigures);
 
 byId("drain").addEventListener("click", async () => {
   const limit = duration(status?.drain_timeout_seconds);
-  if (await askAndPost({
+  await askAndPost({
     title: "Drain weir?",
     text: "It accepts no new connections, ends idle ones, lets busy ones finish for up to " +
       `${limit}, and then exits. This cannot be taken back.`,
     yes: "Drain",
     path: "drain",
-  })) say("weir drains.");
+  });
 });
 
 const THEMES = ["system", "light", "dark"];
@@ -159,5 +175,6 @@ const reactors = new Poll("debug/reactors", REACTORS_MS, {
     loops.setActivities(data.reactors);
     stalls.show(data);
   },
+  onError: forgetNow,
 });
 new Poll("status", STATUS_MS, {onData: onStatus, onError: onLost});

@@ -23,7 +23,7 @@ export class Plots {
   #charts = null;
   #names = "";
   #loops = [];
-  #points = [];  // {time, lag, busy, connections: a value for each line; up, down}
+  #points = [];  // {at: uptime, lag, busy, connections: a value for each line; up, down}
   #last = null;
   #mark;
 
@@ -42,11 +42,11 @@ export class Plots {
     const older = this.#last;
     this.#last = reading;
     if (!older) return;
-    const seconds = reading.time - older.time;
+    const seconds = reading.uptime - older.uptime;
     if (!(seconds > 0)) return;
     if (seconds > GAP_SECONDS) {
       const none = this.#loops.map(() => null);
-      this.#points.push({time: older.time + 0.001, lag: none, busy: none, connections: none,
+      this.#points.push({at: older.uptime + 0.001, lag: none, busy: none, connections: none,
         up: null, down: null});
     }
     const each = (of) => this.#loops.map(
@@ -54,15 +54,15 @@ export class Plots {
     const sum = (field) => orNull(rate({v: older.total(field)}, {v: reading.total(field)}, "v",
       seconds));
     this.#points.push({
-      time: reading.time,
+      at: reading.uptime,
       lag: each((a, b) => Math.max(lagQuantile(a, b, 0.99), FINEST_SECONDS)),
       busy: each(busyShare),
       connections: each((_, b) => b?.connections ?? NaN),
       up: sum("up"),
       down: sum("down"),
     });
-    while (this.#points[0].time < reading.time - SPAN_SECONDS - 2) this.#points.shift();
-    this.#show();
+    while (this.#points[0].at < reading.uptime - SPAN_SECONDS - 2) this.#points.shift();
+    this.#show(reading.time - reading.uptime);
   }
 
   #arrange(reading, stallThreshold) {
@@ -97,8 +97,9 @@ export class Plots {
     };
   }
 
-  #show() {
-    const times = this.#points.map((p) => p.time);
+  // began: the time at which the uptime was 0.
+  #show(began) {
+    const times = this.#points.map((p) => p.at);
     const working = this.#loops.map((name) => name !== "control");
     const many = working.filter(Boolean).length > MOST_LINES;
     const lines = (field, keep) => {
@@ -110,10 +111,10 @@ export class Plots {
       return Array.from({length: width}, (_, i) => rows.map((row) => row[i]));
     };
     const all = many ? working : this.#loops.map(() => true);
-    this.#charts.lag.show(times, lines("lag", all));
-    this.#charts.busy.show(times, lines("busy", all));
-    this.#charts.connections.show(times, lines("connections", working));
+    this.#charts.lag.show(began, times, lines("lag", all));
+    this.#charts.busy.show(began, times, lines("busy", all));
+    this.#charts.connections.show(began, times, lines("connections", working));
     this.#charts.traffic.show(
-      times, [this.#points.map((p) => p.up), this.#points.map((p) => p.down)]);
+      began, times, [this.#points.map((p) => p.up), this.#points.map((p) => p.down)]);
   }
 }

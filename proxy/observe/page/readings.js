@@ -3,12 +3,13 @@
 // What is kept of an answer: numbers, not the answer, for ten minutes are kept.
 export class Reading {
   constructor(status) {
-    this.time = status.time_seconds;
+    this.time = status.time_seconds;  // to be shown; the clock may be set
     this.pid = status.pid;
     this.uptime = status.uptime_seconds;
     this.loops = new Map();
     this.forwards = new Map();
     const metrics = status.metrics ?? {};
+    this.started = metrics.process_start_time_seconds?.series?.[0]?.value;
     const each = (name, label, visit) => {
       for (const series of metrics["weir_" + name]?.series ?? []) {
         const key = series.labels?.[label];
@@ -58,6 +59,14 @@ export class Reading {
     return map.get(key);
   }
 
+  // Whether it is of the process that the earlier reading `older` is of. (In a
+  // container each one has the same pid.)
+  continues(older) {
+    const known = typeof this.started === "number" && typeof older.started === "number";
+    return older.uptime <= this.uptime &&
+      (known ? older.started === this.started : older.pid === this.pid);
+  }
+
   // A number of all forwards together.
   total(field) {
     let sum = NaN;
@@ -68,9 +77,10 @@ export class Reading {
   }
 }
 
-// Readings of the last minutes, oldest first.
+// Readings of the last minutes of weir's uptime, oldest first.
 export class History {
   static KEPT_SECONDS = 330;
+  static SLACK_SECONDS = 5;  // a window may be longer than asked for by so much
   readings = [];
 
   get latest() {
@@ -80,20 +90,22 @@ export class History {
   // False when the process is another one: what was before is forgotten.
   add(reading) {
     const last = this.latest;
-    const same = !last || (last.pid === reading.pid && last.uptime <= reading.uptime);
+    const same = !last || reading.continues(last);
     if (!same) this.readings = [];
     this.readings.push(reading);
-    while (reading.time - this.readings[0].time > History.KEPT_SECONDS) this.readings.shift();
+    while (reading.uptime - this.readings[0].uptime > History.KEPT_SECONDS) this.readings.shift();
     return same;
   }
 
-  // The reading of so many seconds ago, or the oldest; nothing when there is
-  // only one.
+  // The reading of so many seconds ago, or the oldest; where none is of that time,
+  // as after a while in a hidden tab, a later one. Nothing when there is only one.
   before(seconds) {
     const latest = this.latest;
-    let found = this.readings[0];
+    let found;
     for (const reading of this.readings) {
-      if (latest.time - reading.time < seconds - 0.5) break;
+      const age = latest.uptime - reading.uptime;
+      if (age > seconds + History.SLACK_SECONDS) continue;
+      if (found && age < seconds - 0.5) break;
       found = reading;
     }
     return found === latest ? undefined : found;

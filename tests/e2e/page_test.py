@@ -256,12 +256,17 @@ class PageTest(unittest.TestCase):
         self.chrome.wait("() => document.querySelector('#phase').innerText === 'draining'")
         self.chrome.wait("() => /3 connections are left/.test("
                          "document.querySelector('#draining').innerText)")
+        self.assertEqual(self.chrome.run("return page.locator('#said').textContent();"),
+                         "weir drains.")
         self.assertTrue(self.chrome.run("return page.isDisabled('#drain');"))
         for client in self.clients:
             client.shutdown(socket.SHUT_WR)
         self.assertEqual(self.proxy.wait(), 0)
         self.chrome.wait("() => /No answer since/.test("
                          "document.querySelector('#lost').innerText)")
+        # Aloud once, not each second.
+        self.assertEqual(self.chrome.run("return page.locator('#said').textContent();"),
+                         "weir does not answer.")
         self.assert_clean(lost=True)
 
 

@@ -1,56 +1,39 @@
 #include "proxy/relay/session_walk.h"
 
-#include <memory>
 #include <utility>
 
 #include "reactor/callback_kind.h"
 
 namespace weir {
 
-SessionWalks::~SessionWalks() {
-  while (SessionWalk* walk = walks_.Front()) delete walk;
-}
-
-void SessionWalks::Begin(size_t count, Visit visit, Done done) {
-  walks_.PushBack(new SessionWalk(reactor_, sessions_, count, std::move(visit),
-                                  std::move(done)));
-}
-
-void SessionWalks::OnLeaving(Session* session) {
-  for (SessionWalk* walk = walks_.Front(); walk != nullptr;
-       walk = walks_.Next(walk)) {
-    walk->OnLeaving(session);
-  }
-}
-
-SessionWalk::SessionWalk(Reactor* reactor, IntrusiveList<Session>* sessions,
-                         size_t count, SessionWalks::Visit visit,
-                         SessionWalks::Done done)
-    : reactor_(reactor),
-      sessions_(sessions),
-      next_(sessions->Front()),
-      left_(count),
-      visit_(std::move(visit)),
-      done_(std::move(done)) {
+void SessionWalks::Begin(Visit visit, Done done) {
+  walks_.push_back({std::move(visit), std::move(done)});
   reactor_->Enqueue(this);
 }
 
-void SessionWalk::Run() noexcept {
+void SessionWalks::Run() noexcept {
   reactor_->Describe(CallbackKind::kTask, {});
-  bool more = true;
-  for (size_t i = 0; i < SessionWalks::kPerTurn; ++i) {
-    if (!more || next_ == nullptr || left_ == 0) {
-      ListNode<SessionWalk>::Unlink();
-      // Kept for the rest of the round, for this runs in it.
-      reactor_->Retire(std::unique_ptr<Retired>(this));
-      return std::move(done_)();
-    }
+  if (!std::exchange(begun_, true)) {
+    next_ = sessions_->Front();
+    left_ = count_();
+  }
+  // (What a visit begins is added behind, and moves nothing.)
+  Walk& walk = walks_.front();
+  bool more = next_ != nullptr && left_ > 0;
+  for (size_t i = 0; more && i < kPerTurn; ++i) {
     --left_;
     // The visit may close the session.
     Session* const session = std::exchange(next_, sessions_->Next(next_));
-    more = visit_(*session);
+    more = walk.visit(*session) && next_ != nullptr && left_ > 0;
   }
-  reactor_->Enqueue(this);
+  if (!more) {
+    Walk over = std::move(walk);
+    walks_.pop_front();
+    begun_ = false;
+    next_ = nullptr;
+    std::move(over.done)();
+  }
+  if (!walks_.empty()) reactor_->Enqueue(this);
 }
 
 }  // namespace weir

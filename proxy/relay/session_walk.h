@@ -5,6 +5,8 @@
 #define PROXY_RELAY_SESSION_WALK_H_
 
 #include <cstddef>
+#include <deque>
+#include <utility>
 
 #include "absl/functional/any_invocable.h"
 #include "proxy/relay/session.h"
@@ -13,10 +15,9 @@
 
 namespace weir {
 
-class SessionWalk;
-
-// The walks through one list of sessions. Loop thread only.
-class SessionWalks {
+// The walks through one list of sessions, one after the other. Loop thread
+// only.
+class SessionWalks final : private Runnable {
  public:
   // A visit reads a few cache lines of a session that nobody else touches: 256
   // of them take tens of microseconds, as a turn of a busy stream does.
@@ -26,51 +27,44 @@ class SessionWalks {
   using Visit = absl::AnyInvocable<bool(Session& session)>;
   using Done = absl::AnyInvocable<void() &&>;
 
-  // Both outlive this.
-  SessionWalks(Reactor* reactor, IntrusiveList<Session>* sessions)
-      : reactor_(reactor), sessions_(sessions) {}
+  // Both outlive this. `count` says how many sessions there are.
+  SessionWalks(Reactor* reactor, IntrusiveList<Session>* sessions,
+               absl::AnyInvocable<size_t() const> count)
+      : reactor_(reactor), sessions_(sessions), count_(std::move(count)) {}
   // Walks that go on are given up; their `done` is destroyed, unrun.
-  ~SessionWalks();
+  ~SessionWalks() = default;
   SessionWalks(const SessionWalks&) = delete;
   SessionWalks& operator=(const SessionWalks&) = delete;
 
-  // Visits, from the next round on, each session that is in the list now and
-  // still there when its turn comes; `done` runs behind the last one. `count`:
-  // how many there are. More are not visited, so a walk ends although
-  // connections come faster than it goes.
-  void Begin(size_t count, Visit visit, Done done);
+  // Visits, from a later round on, when the walks before it are over, each
+  // session that is in the list then and still there when its turn comes;
+  // `done` runs behind the last one. As many are visited as there are at the
+  // first visit, so a walk ends although connections come faster than it goes.
+  void Begin(Visit visit, Done done);
 
   // Called before `session` leaves the list.
-  void OnLeaving(Session* session);
-
- private:
-  Reactor* const reactor_;
-  IntrusiveList<Session>* const sessions_;
-  IntrusiveList<SessionWalk> walks_;
-};
-
-// One walk. Owned by its SessionWalks until it is over, then by the reactor
-// until the round is.
-class SessionWalk final : public Retired,
-                          public ListNode<SessionWalk>,
-                          private Runnable {
- public:
-  SessionWalk(Reactor* reactor, IntrusiveList<Session>* sessions, size_t count,
-              SessionWalks::Visit visit, SessionWalks::Done done);
-
   void OnLeaving(Session* session) {
     if (session == next_) next_ = sessions_->Next(session);
   }
 
  private:
+  struct Walk {
+    Visit visit;
+    Done done;
+  };
+
+  // A turn of the first walk; a round has one, however many wait.
   void Run() noexcept override;
 
   Reactor* const reactor_;
   IntrusiveList<Session>* const sessions_;
-  Session* next_;  // null: none is left
-  size_t left_;
-  SessionWalks::Visit visit_;
-  SessionWalks::Done done_;
+  const absl::AnyInvocable<size_t() const> count_;
+
+  std::deque<Walk> walks_;
+  // Of the first.
+  bool begun_ = false;
+  Session* next_ = nullptr;  // null: none is left
+  size_t left_ = 0;
 };
 
 }  // namespace weir

@@ -37,7 +37,7 @@ Worker::Worker(Options options)
       verify_connects_(options_.reactor->poller().name() == "select"),
       buffers_(options_.buffer_memory),
       picker_(options_.loads, options_.shard, options_.index),
-      walks_(options_.reactor, &sessions_) {
+      walks_(options_.reactor, &sessions_, [this] { return sessions(); }) {
   for (size_t i = 0; i < options_.forwards->size(); ++i) {
     Forward forward;
     forward.index = i;

@@ -112,12 +112,13 @@ class Worker final : public SessionHost, public AcceptorHost, private Timer {
   using Answer = absl::AnyInvocable<void(bool yes) &&>;
 
   // The first `limit` sessions of that forward, or of all, in the order in
-  // which they came to this worker.
+  // which they came to this worker. (Only of one forward all have to be looked
+  // at, to count them.)
   void List(std::optional<size_t> forward, size_t limit, Listed done);
 
   // Ends the session with this id for CloseReason::kKilled, both ends see a
   // reset. Whether it was here: an id does not tell which worker has it, so all
-  // have to be asked.
+  // have to be asked. All that wait for their turn share one walk.
   void Kill(uint64_t id, Answer done);
 
   // Holds the loop for `duration` (InjectStall() of injected_stall.h), for the
@@ -164,6 +165,9 @@ class Worker final : public SessionHost, public AcceptorHost, private Timer {
   // The session leaves this worker for good.
   void Remove(Session* session);
 
+  // Ids of sessions to end, and who wants to know.
+  struct KillBatch;
+
   const Options options_;
   const bool verify_connects_;
   BufferPool buffers_;
@@ -174,6 +178,7 @@ class Worker final : public SessionHost, public AcceptorHost, private Timer {
   std::vector<std::unique_ptr<Acceptor>> acceptors_;
   IntrusiveList<Session> sessions_;
   SessionWalks walks_;
+  std::shared_ptr<KillBatch> kills_;  // whose walk has not begun; or null
   uint64_t next_id_ = 0;
 
   // EndIdle().

@@ -2,45 +2,73 @@
 
 #include <algorithm>
 #include <memory>
+#include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "proxy/relay/worker.h"
 
 namespace weir {
+
+struct Worker::KillBatch {
+  std::unordered_map<uint64_t, std::vector<Answer>> wanted;
+
+  static void Tell(std::vector<Answer>* answers, bool was_here) {
+    for (Answer& answer : *answers) {
+      if (answer) std::move(answer)(was_here);
+    }
+  }
+};
 
 void Worker::List(std::optional<size_t> forward, size_t limit, Listed done) {
   auto list = std::make_shared<SessionList>();
   // At once: a vector that grows copies all it has within one turn.
   list->sessions.reserve(std::min(limit, sessions()));
   walks_.Begin(
-      sessions(),
       [this, list, forward, limit](Session& session) {
         if (forward.has_value() && session.forward().index != *forward) {
           return true;
         }
+        const bool room = list->sessions.size() < limit;
+        if (!forward.has_value() && !room) return false;
         ++list->total;
-        if (list->sessions.size() < limit) {
+        if (room) {
           list->sessions.push_back(session.Info());
           list->sessions.back().reactor = options_.index;
         }
         return true;
       },
-      [list, done = std::move(done)]() mutable {
+      [this, list, forward, limit, done = std::move(done)]() mutable {
+        // Those behind the last one that was looked at.
+        if (!forward.has_value() && list->total == limit) {
+          list->total = std::max(limit, sessions());
+        }
         std::move(done)(std::move(*list));
       });
 }
 
 void Worker::Kill(uint64_t id, Answer done) {
-  auto killed = std::make_shared<bool>(false);
+  const bool first = kills_ == nullptr;
+  if (first) kills_ = std::make_shared<KillBatch>();
+  kills_->wanted[id].push_back(std::move(done));
+  if (!first) return;
   walks_.Begin(
-      sessions(),
-      [id, killed](Session& session) {
-        if (session.id() != id) return true;
-        *killed = true;
+      [this, batch = kills_](Session& session) {
+        if (kills_ == batch) kills_.reset();  // its walk has begun
+        const auto found = batch->wanted.find(session.id());
+        if (found == batch->wanted.end()) return true;
+        std::vector<Answer> answers = std::move(found->second);
+        batch->wanted.erase(found);
         session.Kill();
-        return false;
+        KillBatch::Tell(&answers, true);
+        return !batch->wanted.empty();
       },
-      [killed, done = std::move(done)]() mutable { std::move(done)(*killed); });
+      [this, batch = kills_] {
+        if (kills_ == batch) kills_.reset();
+        for (auto& [unknown, answers] : batch->wanted) {
+          KillBatch::Tell(&answers, false);
+        }
+      });
 }
 
 void Worker::InjectStall(InjectedStall how, Duration duration,
@@ -55,7 +83,6 @@ void Worker::InjectStall(InjectedStall how, Duration duration,
   };
   auto stall = std::make_shared<Pending>(Pending{std::move(begins)});
   walks_.Begin(
-      sessions(),
       [this, how, duration, connection, stall](Session& session) {
         if (session.id() != connection) return true;
         stall->begun = true;

@@ -141,18 +141,58 @@ TEST_P(RelayCalls, Questions_ManySessionsTakeSeveralTurns) {
                       [&](SessionList found) { list = std::move(found); });
   }
   int rounds = 0;
-  while (!lists[0].has_value() && rounds < 10) {
+  while (!lists[1].has_value() && rounds < 10) {
     rig.Rounds(1);
     ++rounds;
+    EXPECT_EQ(lists[0].has_value(), rounds >= 2) << rounds;
   }
-  EXPECT_EQ(rounds, 2);
-  EXPECT_TRUE(lists[1].has_value());
+  EXPECT_EQ(rounds, 4);  // one after the other
   for (const auto& list : lists) {
     std::set<uint64_t> ids;
     for (const SessionInfo& info : list->sessions) ids.insert(info.id);
     EXPECT_EQ(ids.size(), kCrowd);
     EXPECT_EQ(list->total, kCrowd);
   }
+}
+
+// A list that is full does not look at the rest.
+TEST_P(RelayCalls, Questions_AFullListIsDone) {
+  RelayRig& rig = Make({.resolved = false});
+  const std::vector<TestPeer> clients = Crowd(rig, kCrowd);
+  for (const size_t limit : {size_t{0}, size_t{3}}) {
+    std::optional<SessionList> list;
+    rig.worker().List({}, limit,
+                      [&](SessionList found) { list = std::move(found); });
+    rig.Rounds(1);
+    ASSERT_TRUE(list.has_value());
+    EXPECT_EQ(list->sessions.size(), limit);
+    EXPECT_EQ(list->total, kCrowd);
+  }
+}
+
+// However many are to be ended, the sessions are looked at once.
+TEST_P(RelayCalls, Questions_KillsShareAWalk) {
+  RelayRig& rig = Make({.resolved = false});
+  const std::vector<TestPeer> clients = Crowd(rig, kCrowd);
+  const auto all = ListOf(rig);
+  std::vector<uint64_t> ids = {4'711'000};  // none
+  for (size_t i = 0; i < 20; ++i) ids.push_back(all->sessions[i * 10].id);
+  ids.push_back(ids.back());  // by two
+  std::vector<int> said(ids.size(), -1);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    rig.worker().Kill(ids[i], [&said, i](bool had_it) { said[i] = had_it; });
+  }
+  rig.Rounds(1);
+  // One that comes when the walk has begun has another.
+  std::optional<bool> late;
+  rig.worker().Kill(all->sessions[5].id, [&](bool had_it) { late = had_it; });
+  rig.Rounds(1);
+  EXPECT_EQ(said[0], 0);
+  for (size_t i = 1; i < ids.size(); ++i) EXPECT_EQ(said[i], 1) << i;
+  EXPECT_EQ(late, std::nullopt);
+  rig.Rounds(1);
+  EXPECT_EQ(late, true);
+  EXPECT_EQ(rig.Closed(CloseReason::kKilled), 21u);
 }
 
 // Sessions end under the walk: the one that it stands on, those before it and
@@ -202,6 +242,7 @@ TEST_P(RelayCalls, Questions_AWalkEndsAlthoughSessionsCome) {
   ASSERT_TRUE(rig.DriveUntil([&] { return rig.Sessions() == 350; }));
   ASSERT_TRUE(rig.DriveUntil([&] { return list.has_value(); }));
   EXPECT_EQ(list->total, 300u);
+  EXPECT_EQ(list->sessions.size(), 300u);
 }
 
 TEST_P(RelayMatrix, Questions_KillResetsBothEnds) {

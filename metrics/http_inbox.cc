@@ -3,8 +3,11 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <utility>
+#include <vector>
 
 namespace weir {
 
@@ -23,25 +26,36 @@ void HttpInbox::Post(Task task) {
     tasks_.push_back(std::move(task));
   }
   // Outside the lock, so that the woken thread does not meet it. The descriptor
-  // lives as long as this object. Fails only where the counter is full, and
-  // then it is readable already.
-  const uint64_t one = 1;
-  if (first) static_cast<void>(!write(fd_, &one, sizeof one));
+  // lives as long as this object.
+  if (first) Wake();
 }
 
-void HttpInbox::RunAll() {
+void HttpInbox::Wake() {
+  // Fails only where the counter is full, and then it is readable already.
+  const uint64_t one = 1;
+  static_cast<void>(!write(fd_, &one, sizeof one));
+}
+
+void HttpInbox::RunSome() {
   uint64_t count;
   static_cast<void>(!read(fd_, &count, sizeof count));
   std::vector<Task> tasks;
+  bool more;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    tasks.swap(tasks_);
+    const auto end = tasks_.begin() + static_cast<std::ptrdiff_t>(
+                                          std::min(tasks_.size(), kPerTurn));
+    tasks.assign(std::make_move_iterator(tasks_.begin()),
+                 std::make_move_iterator(end));
+    tasks_.erase(tasks_.begin(), end);
+    more = !tasks_.empty();
   }
+  if (more) Wake();
   for (Task& task : tasks) task();
 }
 
 void HttpInbox::Close() {
-  std::vector<Task> left;  // destroyed outside the lock: they may post then
+  std::deque<Task> left;  // destroyed outside the lock: they may post then
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     closed_ = true;

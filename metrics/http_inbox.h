@@ -3,9 +3,10 @@
 #ifndef METRICS_HTTP_INBOX_H_
 #define METRICS_HTTP_INBOX_H_
 
+#include <cstddef>
+#include <deque>
 #include <functional>
 #include <mutex>
-#include <vector>
 
 namespace weir {
 
@@ -13,6 +14,10 @@ namespace weir {
 class HttpInbox {
  public:
   using Task = std::function<void()>;
+
+  // A task may make a large answer: between so many of them, requests that have
+  // come meanwhile get their turn.
+  static constexpr size_t kPerTurn = 4;
 
   HttpInbox();
   ~HttpInbox();
@@ -25,17 +30,19 @@ class HttpInbox {
   // The server's thread. Readable when there is something to run; -1 when the
   // process had no descriptor left.
   int fd() const { return fd_; }
-  // Runs what was posted before this call.
-  void RunAll();
+  // Runs the oldest ones. Where some are left, fd() stays readable.
+  void RunSome();
 
   // From now on nothing is run. What is left is destroyed.
   void Close();
 
  private:
+  void Wake();
+
   const int fd_;  // an eventfd
 
   std::mutex mutex_;  // held to push or to swap, never while a task runs
-  std::vector<Task> tasks_;
+  std::deque<Task> tasks_;
   bool closed_ = false;
 };
 

@@ -173,7 +173,7 @@ absl::Status HttpServer::Impl::Start() {
   inbox_event_.reset(event_new(
       base_.get(), inbox_->fd(), EV_READ | EV_PERSIST,
       [](evutil_socket_t, short, void* arg) {
-        static_cast<HttpInbox*>(arg)->RunAll();
+        static_cast<HttpInbox*>(arg)->RunSome();
       },
       inbox_.get()));
   CHECK(inbox_event_ != nullptr);

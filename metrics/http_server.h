@@ -57,9 +57,9 @@ class HttpServer {
   void HandleLater(HttpMethod method, const std::string& path,
                    HttpDeferredHandler handler);
 
-  // What runs tasks on the server's thread, each as soon as the one before is
-  // done. May be called on any thread, and also when the server is gone: after
-  // Stop() tasks are destroyed unrun. They must not block.
+  // What runs tasks on the server's thread in their order, and requests between
+  // a few of them. May be called on any thread, and also when the server is
+  // gone: after Stop() tasks are destroyed unrun. They must not block.
   using Poster = std::function<void(std::function<void()> task)>;
   Poster poster() const;
 

@@ -72,8 +72,8 @@ std::optional<HttpRequest> Parse(evhttp_request* request) {
   return parsed;
 }
 
-PostFacts FactsOf(evhttp_request* request) {
-  PostFacts facts;
+RequestFacts FactsOf(evhttp_request* request) {
+  RequestFacts facts;
   const int fd = ConnectionFd(request);
   // On failure the family stays AF_UNSPEC, which nobody trusts.
   socklen_t size = sizeof facts.peer;

@@ -20,7 +20,7 @@ std::optional<HttpMethod> MethodOf(evhttp_request* request);
 // Path, query and body; nothing when the target is no path.
 std::optional<HttpRequest> Parse(evhttp_request* request);
 
-PostFacts FactsOf(evhttp_request* request);
+RequestFacts FactsOf(evhttp_request* request);
 
 // Sends the answer, without its body to a HEAD. `request` is evhttp's again.
 void Send(evhttp_request* request, const HttpResponse& response);

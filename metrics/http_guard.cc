@@ -57,6 +57,10 @@ std::optional<std::string> HostWithoutPort(std::string_view text) {
   return std::string(host);
 }
 
+bool HasTrustedHost(const RequestFacts& facts) {
+  return facts.host.has_value() && IsTrustedHost(*facts.host);
+}
+
 }  // namespace
 
 bool IsLoopback(const sockaddr_storage& address) {
@@ -83,15 +87,14 @@ bool IsTrustedHost(std::string_view text) {
          IsLoopback(v6);
 }
 
-const char* WhyPostIsRefused(const PostFacts& facts) {
+const char* WhyPostIsRefused(const RequestFacts& facts) {
   if (!IsLoopback(facts.peer)) {
     return "POST is taken from a loopback address only.";
   }
   // What connects to a unix socket is no browser, and may call it anything.
   const bool is_local_program =
       facts.peer.ss_family == AF_UNIX && !facts.has_origin;
-  if (!is_local_program &&
-      (!facts.host.has_value() || !IsTrustedHost(*facts.host))) {
+  if (!is_local_program && !HasTrustedHost(facts)) {
     return "POST needs one Host header that is localhost or a loopback "
            "address.";
   }
@@ -101,6 +104,16 @@ const char* WhyPostIsRefused(const PostFacts& facts) {
     return "POST is not taken from a page of another origin.";
   }
   return nullptr;
+}
+
+const char* WhyGetIsRefused(const RequestFacts& facts) {
+  // (No browser connects to a unix socket.)
+  if (facts.peer.ss_family == AF_UNIX || !IsLoopback(facts.peer) ||
+      HasTrustedHost(facts)) {
+    return nullptr;
+  }
+  return "From this machine, this path needs one Host header that is localhost "
+         "or a loopback address.";
 }
 
 }  // namespace weir

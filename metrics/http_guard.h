@@ -1,4 +1,4 @@
-// Internal to metrics/. Who may send a POST.
+// Internal to metrics/. Who may send a POST, and who may read what.
 
 #ifndef METRICS_HTTP_GUARD_H_
 #define METRICS_HTTP_GUARD_H_
@@ -20,8 +20,8 @@ bool IsLoopback(const sockaddr_storage& address);
 // somebody else's DNS.
 bool IsTrustedHost(std::string_view host);
 
-// What is known of a request that wants to change something.
-struct PostFacts {
+// What is known of a request that is not for everybody.
+struct RequestFacts {
   sockaddr_storage peer{};
   // Headers; nothing when absent, or when there is more than one. No host
   // either when the request line names one.
@@ -34,7 +34,13 @@ struct PostFacts {
 // sends Origin with each POST of a page: a page of another site is not let in,
 // nor one without a site ("null"). On a unix socket, which no browser reaches,
 // a request without Origin may have any Host.
-const char* WhyPostIsRefused(const PostFacts& facts);
+const char* WhyPostIsRefused(const RequestFacts& facts);
+
+// The same for a GET of what is nobody else's business. Of the web's pages only
+// one can ask from this machine and read the answer: one whose name was made to
+// lead here. (Other machines are let in, under any name: whoever binds the port
+// for them decided so.)
+const char* WhyGetIsRefused(const RequestFacts& facts);
 
 }  // namespace weir
 

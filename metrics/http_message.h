@@ -12,6 +12,13 @@ namespace weir {
 
 enum class HttpMethod { kGet, kPost };
 
+// Whom a GET is answered.
+enum class HttpAudience {
+  kAnybody,
+  // Not a page of the web whose name leads to this machine: see HttpServer.
+  kNoForeignPage,
+};
+
 struct HttpRequest {
   std::string path;     // decoded
   std::string segment;  // what a route's {variable} stands for, decoded

@@ -22,6 +22,7 @@ class HttpRouter {
   struct Action {
     HttpHandler now;
     HttpDeferredHandler later;
+    HttpAudience audience = HttpAudience::kAnybody;
 
     explicit operator bool() const { return now || later; }
   };

@@ -260,11 +260,13 @@ std::optional<HttpResponse> HttpServer::Impl::Respond(evhttp_request* request) {
   const std::optional<HttpMethod> method = MethodOf(request);
   HttpRouter::Match match = router_.Find(parsed->path, method);
   if (match.action == nullptr) return match.refusal;
+  const char* why = nullptr;
   if (method == HttpMethod::kPost) {
-    if (const char* why = WhyPostIsRefused(FactsOf(request))) {
-      return Refusal(403, why);
-    }
+    why = WhyPostIsRefused(FactsOf(request));
+  } else if (match.action->audience == HttpAudience::kNoForeignPage) {
+    why = WhyGetIsRefused(FactsOf(request));
   }
+  if (why != nullptr) return Refusal(403, why);
   parsed->segment = std::move(match.segment);
   if (match.action->now) return match.action->now(*parsed);
   waiting_->Add(request, *parsed, match.action->later);
@@ -277,13 +279,14 @@ HttpServer::HttpServer(Options options)
 HttpServer::~HttpServer() = default;
 
 void HttpServer::Handle(HttpMethod method, const std::string& path,
-                        HttpHandler handler) {
-  impl_->router().Handle(method, path, {std::move(handler), nullptr});
+                        HttpHandler handler, HttpAudience audience) {
+  impl_->router().Handle(method, path, {std::move(handler), nullptr, audience});
 }
 
 void HttpServer::HandleLater(HttpMethod method, const std::string& path,
-                             HttpDeferredHandler handler) {
-  impl_->router().Handle(method, path, {nullptr, std::move(handler)});
+                             HttpDeferredHandler handler,
+                             HttpAudience audience) {
+  impl_->router().Handle(method, path, {nullptr, std::move(handler), audience});
 }
 
 HttpServer::Poster HttpServer::poster() const {

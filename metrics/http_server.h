@@ -6,7 +6,9 @@
 // the list of routes. POST is taken only from loopback peers (a unix socket's
 // among them), when Host is localhost or a loopback address (a name that was
 // rebound to us by a web page's DNS is neither) and Origin is absent or the
-// same: else 403.
+// same: else 403. A GET of a route that is kNoForeignPage is refused likewise
+// to a peer on this machine's loopback addresses whose Host is another, for
+// that is how a page that was rebound reads the answers.
 //
 // A handler answers at once, or later through an HttpReply, from any thread;
 // its client then waits without holding others up, and for a bounded time.
@@ -53,9 +55,11 @@ class HttpServer {
   // Before Start(). CHECK: `path` starts with a slash, has at most one
   // {variable}, a whole segment, and is new for `method`. Exact paths win over
   // variables.
-  void Handle(HttpMethod method, const std::string& path, HttpHandler handler);
+  void Handle(HttpMethod method, const std::string& path, HttpHandler handler,
+              HttpAudience audience = HttpAudience::kAnybody);
   void HandleLater(HttpMethod method, const std::string& path,
-                   HttpDeferredHandler handler);
+                   HttpDeferredHandler handler,
+                   HttpAudience audience = HttpAudience::kAnybody);
 
   // What runs tasks on the server's thread in their order, and requests between
   // a few of them. May be called on any thread, and also when the server is

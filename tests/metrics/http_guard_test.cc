@@ -54,8 +54,8 @@ TEST(HttpGuard, TrustsLocalhostAndLoopbackAddressesOnly) {
   }
 }
 
-PostFacts Facts() {
-  PostFacts facts;
+RequestFacts Facts() {
+  RequestFacts facts;
   facts.peer = Address("127.0.0.1");
   facts.host = "localhost:9464";
   return facts;
@@ -63,14 +63,14 @@ PostFacts Facts() {
 
 TEST(HttpGuard, LetsThisMachinePost) {
   EXPECT_EQ(WhyPostIsRefused(Facts()), nullptr);
-  PostFacts same = Facts();
+  RequestFacts same = Facts();
   same.has_origin = true;
   same.origin = "http://localhost:9464";
   EXPECT_EQ(WhyPostIsRefused(same), nullptr);
 }
 
 TEST(HttpGuard, LetsAProgramOnAUnixSocketPost) {
-  PostFacts facts;
+  RequestFacts facts;
   facts.peer = Address("unix");
   EXPECT_EQ(WhyPostIsRefused(facts), nullptr);
   facts.host = "weir";
@@ -82,7 +82,7 @@ TEST(HttpGuard, LetsAProgramOnAUnixSocketPost) {
 }
 
 TEST(HttpGuard, RefusesOtherMachines) {
-  PostFacts facts = Facts();
+  RequestFacts facts = Facts();
   facts.peer = Address("10.0.0.1");
   EXPECT_NE(WhyPostIsRefused(facts), nullptr);
   facts.peer = {};  // unknown
@@ -93,21 +93,44 @@ TEST(HttpGuard, RefusesOtherPages) {
   for (const char* origin :
        {"null", "", "http://evil.example", "https://localhost:9464",
         "http://localhost", "http://localhost:9465", "http://127.0.0.1:9464"}) {
-    PostFacts facts = Facts();
+    RequestFacts facts = Facts();
     facts.has_origin = true;
     facts.origin = origin;
     EXPECT_NE(WhyPostIsRefused(facts), nullptr) << origin;
   }
-  PostFacts two = Facts();
+  RequestFacts two = Facts();
   two.has_origin = true;
   EXPECT_NE(WhyPostIsRefused(two), nullptr);
-  PostFacts rebound = Facts();
+  RequestFacts rebound = Facts();
   rebound.host = "evil.example:9464";
   rebound.has_origin = true;
   rebound.origin = "http://evil.example:9464";
   EXPECT_NE(WhyPostIsRefused(rebound), nullptr);
   rebound.host.reset();
   EXPECT_NE(WhyPostIsRefused(rebound), nullptr);
+}
+
+TEST(HttpGuard, LetsNoReboundPageRead) {
+  RequestFacts facts = Facts();
+  EXPECT_EQ(WhyGetIsRefused(facts), nullptr);
+  facts.host = "evil.example:9464";
+  EXPECT_NE(WhyGetIsRefused(facts), nullptr);
+  facts.peer = Address("::1");
+  EXPECT_NE(WhyGetIsRefused(facts), nullptr);
+  facts.host.reset();
+  EXPECT_NE(WhyGetIsRefused(facts), nullptr);
+  facts.host = "[::1]:9464";
+  EXPECT_EQ(WhyGetIsRefused(facts), nullptr);
+}
+
+TEST(HttpGuard, LetsOtherMachinesAndUnixSocketsReadUnderAnyName) {
+  for (const char* peer : {"10.0.0.1", "2001:db8::1", "unix", "none"}) {
+    RequestFacts facts;
+    facts.peer = Address(peer);
+    EXPECT_EQ(WhyGetIsRefused(facts), nullptr) << peer;
+    facts.host = "weir.example";
+    EXPECT_EQ(WhyGetIsRefused(facts), nullptr) << peer;
+  }
 }
 
 }  // namespace

@@ -118,8 +118,10 @@ std::string FormatDuration(Duration duration) {
   const auto ms =
       std::chrono::round<std::chrono::milliseconds>(duration).count();
   const int64_t second = 1'000;
+  const int64_t minute = 60'000;
   const int64_t hour = 3'600'000;
   if (ms != 0 && ms % hour == 0) return absl::StrCat(ms / hour, "h");
+  if (ms != 0 && ms % minute == 0) return absl::StrCat(ms / minute, "m");
   if (ms % second == 0) return absl::StrCat(ms / second, "s");
   if (ms < second) return absl::StrCat(ms, "ms");
   std::string fraction = absl::StrCat(second + ms % second).substr(1);

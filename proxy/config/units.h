@@ -26,7 +26,8 @@ absl::StatusOr<Duration> ParseDuration(std::string_view text,
                                        size_t* error_offset = nullptr);
 
 // The shortest exact writing in one unit where there is one: "25s", "1.5s",
-// "90s", "2h", "0s"; below a millisecond rounded to it; kForever is "off".
+// "90s", "10m", "2h", "0s"; below a millisecond rounded to it; kForever is
+// "off".
 std::string FormatDuration(Duration duration);
 
 // A size in bytes: a whole number, alone or with `KiB` `MiB` `GiB`: "64KiB",

@@ -79,7 +79,9 @@ TEST(FormatDuration, IsShortAndExact) {
   EXPECT_EQ(FormatDuration(seconds(25)), "25s");
   EXPECT_EQ(FormatDuration(milliseconds(1500)), "1.5s");
   EXPECT_EQ(FormatDuration(milliseconds(61001)), "61.001s");
+  EXPECT_EQ(FormatDuration(seconds(60)), "1m");
   EXPECT_EQ(FormatDuration(seconds(90)), "90s");
+  EXPECT_EQ(FormatDuration(seconds(600)), "10m");
   EXPECT_EQ(FormatDuration(hours(8760)), "8760h");
   EXPECT_EQ(FormatDuration(kForever), "off");
 }

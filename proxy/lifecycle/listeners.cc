@@ -126,7 +126,12 @@ absl::StatusOr<ListeningSocket> BindAdmin(Kernel& kernel,
   absl::StatusOr<ListeningSocket> socket = Listen(kernel, address, options);
   if (socket.ok()) return socket;
   const bool taken = address.is_ip() && ErrnoOf(socket.status()) == EADDRINUSE;
-  if (taken && may_move) return Listen(kernel, address.WithPort(0));
+  if (taken && may_move) {
+    socket = Listen(kernel, address.WithPort(0));
+    if (socket.ok()) return socket;
+    return OfFlag("admin", socket.status(),
+                  "; --admin=ADDRESS takes another, --admin=off none");
+  }
   return OfFlag("admin", socket.status(),
                 taken ? "; --admin=0 takes a free port, --admin=off none" : "");
 }

@@ -1,5 +1,6 @@
 // Where the admin port and the probes are bound.
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -15,6 +16,7 @@
 #include "reactor/address.h"
 #include "reactor/kernel.h"
 #include "reactor/listen.h"
+#include "tests/support/faulty_kernel.h"
 
 namespace weir {
 namespace {
@@ -111,6 +113,17 @@ TEST(ProbesTest, AnAdminPortThatNobodyAskedForGivesWay) {
       BindAdmin(Kernel::Real(), At(probes->address.port()), /*may_move=*/true);
   ASSERT_TRUE(admin.ok()) << admin.status();
   EXPECT_NE(admin->address.port(), probes->address.port());
+}
+
+TEST(AdminTest, APortThatCannotMoveNamesTheFlagAndAWayOut) {
+  const absl::StatusOr<ListeningSocket> other =
+      BindProbes(Kernel::Real(), At(0));
+  ASSERT_TRUE(other.ok());
+  FaultyKernel kernel;
+  kernel.Inject({.call = Call::kSocket, .error = EMFILE, .skip = 1});
+  EXPECT_THAT(MessageOf(BindAdmin(kernel, At(other->address.port()), true)),
+              AllOf(StartsWith("--admin: "), HasSubstr("Too many open files"),
+                    HasSubstr("--admin=off")));
 }
 
 }  // namespace

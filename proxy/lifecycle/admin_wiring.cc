@@ -4,8 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "proxy/config/flags.h"
 #include "proxy/config/units.h"
@@ -51,12 +53,11 @@ ConnectionRow RowOf(const SessionInfo& info, MonoTime now) {
 ConnectionRows RowsOf(SessionList list, MonoTime now) {
   ConnectionRows rows;
   rows.total = list.total;
-  rows.rows = [now, all = std::move(list.sessions)] {
-    std::vector<ConnectionRow> made;
-    made.reserve(all.size());
-    for (const SessionInfo& info : all) made.push_back(RowOf(info, now));
-    return made;
-  };
+  rows.listed = list.sessions.size();
+  const auto all = std::make_shared<const std::vector<SessionInfo>>(
+      std::move(list.sessions));
+  rows.id = [all](size_t i) { return (*all)[i].id; };
+  rows.row = [all, now](size_t i) { return RowOf((*all)[i], now); };
   return rows;
 }
 

@@ -32,10 +32,13 @@ std::string LoopNames(const std::vector<std::string>& names);
 // under way share the answer, and a loop that has not answered an earlier
 // question is not asked again: however many clients ask, and however long a
 // loop stalls, at most one question for each forward and one for all wait in
-// its mailbox.
+// its mailbox. It is asked for no more rows than the hungriest of them wants,
+// and again when a hungrier one comes.
 class ConnectionLister {
  public:
   static constexpr size_t kMostRows = 10'000;
+  // Requests that may share an answer: each is sent all of it.
+  static constexpr size_t kMostWaiters = 8;
 
   // `facts` and `clock` outlive this, and this outlives the server's thread,
   // which `post` leads to.
@@ -52,25 +55,32 @@ class ConnectionLister {
   struct Round;
   struct Merged;
 
-  void Begin(size_t index);
-  void OnAnswer(size_t index, size_t worker, ConnectionRows answer);
+  void Begin(Round* round);
+  // Unless its last answer is still to come.
+  void AskWorker(Round* round, size_t worker);
+  // Those whose answer has been too short for what is wanted now.
+  void AskForMore(Round* round);
+  void OnAnswer(Round* round, size_t worker, size_t limit,
+                ConnectionRows answer);
   // Answers all that wait, with what has come.
   void Finish(Round* round);
-  HttpResponse ResponseFor(const Merged& merged, size_t limit) const;
+  HttpResponse ResponseFor(Merged* merged, size_t limit) const;
 
   const ProcessFacts* const facts_;
   const std::vector<WorkerSource> workers_;
   const HttpServer::Poster post_;
   Clock* const clock_;
-  std::vector<Round> rounds_;  // of each forward, and of all
+  // As JSON.
+  std::vector<std::string> reactor_names_;
+  std::vector<std::string> forward_names_;
+  std::vector<Round> rounds_;  // of each forward, and of all; never grows
 };
 
 // POST /connections/{id}/close. Everything on the admin server's thread.
 class ConnectionKiller {
  public:
-  // Questions to loops that may wait for their answers, each connection being
-  // one for each loop. More are refused.
-  static constexpr size_t kMostUnanswered = 1024;
+  // Of so many some loop may not have answered. More are refused.
+  static constexpr size_t kMostUnanswered = 64;
 
   // This outlives the server's thread, which `post` leads to.
   ConnectionKiller(std::vector<WorkerSource> workers, HttpServer::Poster post);
@@ -78,6 +88,8 @@ class ConnectionKiller {
   HttpDeferral Post(const HttpRequest& request, HttpReply reply);
 
  private:
+  struct Question;
+
   const std::vector<WorkerSource> workers_;
   const HttpServer::Poster post_;
   size_t unanswered_ = 0;

@@ -35,6 +35,23 @@ std::optional<uint64_t> ParseId(const std::string& text) {
 
 }  // namespace
 
+// What the loops were asked, and have said.
+struct ConnectionKiller::Question {
+  uint64_t id = 0;
+  std::vector<std::string> silent;  // the names of those that have not
+  bool closed = false;
+
+  bool IsAnswered() const { return closed || silent.empty(); }
+  HttpResponse Answer() const {
+    if (closed) return Closed(kHttpOk, id, "");
+    if (silent.empty()) return Closed(kHttpNotFound, id, "no such connection");
+    return Closed(kHttpTimeout, id,
+                  absl::StrCat(LoopNames(silent),
+                               " did not answer within 250 ms; the connection "
+                               "may be closed later"));
+  }
+};
+
 ConnectionKiller::ConnectionKiller(std::vector<WorkerSource> workers,
                                    HttpServer::Poster post)
     : workers_(std::move(workers)), post_(std::move(post)) {}
@@ -53,36 +70,32 @@ HttpDeferral ConnectionKiller::Post(const HttpRequest& request,
   }
   const absl::Status query = HttpQuery::Parse(request.query, {}).status();
   if (!query.ok()) return refuse(kHttpBadRequest, std::string(query.message()));
-  if (unanswered_ + workers_.size() > kMostUnanswered) {
+  if (unanswered_ == kMostUnanswered) {
     return refuse(kHttpUnavailable,
                   "too many connections are being closed; try again");
   }
 
   // An id does not tell which loop has the connection: all are asked.
-  const uint64_t id = *parsed;
-  const auto silent = std::make_shared<std::vector<std::string>>();
-  for (const WorkerSource& worker : workers_) silent->push_back(worker.name);
+  const auto question = std::make_shared<Question>();
+  question->id = *parsed;
   for (const WorkerSource& worker : workers_) {
-    ++unanswered_;
-    worker.kill(id, [this, post = post_, id, silent, reply,
-                     name = worker.name](bool had_it) {
-      post([this, id, silent, reply, name, had_it] {
-        --unanswered_;
-        std::erase(*silent, name);
+    question->silent.push_back(worker.name);
+  }
+  if (!workers_.empty()) ++unanswered_;
+  for (const WorkerSource& worker : workers_) {
+    worker.kill(question->id, [this, post = post_, question, reply,
+                               name = worker.name](bool had_it) {
+      post([this, question, reply, name, had_it] {
+        std::erase(question->silent, name);
+        question->closed |= had_it;
+        if (question->silent.empty()) --unanswered_;
         // (Of several answers the first counts.)
-        if (had_it) {
-          reply.Send(Closed(kHttpOk, id, ""));
-        } else if (silent->empty()) {
-          reply.Send(Closed(kHttpNotFound, id, "no such connection"));
-        }
+        if (question->IsAnswered()) reply.Send(question->Answer());
       });
     });
   }
-  return {kAnswerLimit, [id, silent] {
-            return Closed(kHttpTimeout, id,
-                          absl::StrCat(LoopNames(*silent),
-                                       " did not answer within 250 ms"));
-          }};
+  // An answer that a loop has given may still be on its way to the client.
+  return {kAnswerLimit, [question] { return question->Answer(); }};
 }
 
 }  // namespace weir

@@ -67,11 +67,15 @@ struct ConnectionRow {
   std::string_view path;
 };
 
-// What a loop answers when it is asked for its connections.
+// What a loop answers when it is asked for its connections. Copies share the
+// list.
 struct ConnectionRows {
-  // Called on the server's thread, so that the loop does not format texts.
-  std::function<std::vector<ConnectionRow>()> rows;
-  size_t total = 0;  // how many there are, listed or not
+  size_t total = 0;   // how many there are, listed or not
+  size_t listed = 0;  // how many the list has
+  // Of element i. Called on the server's thread: the loop formats no texts, and
+  // nobody those of a connection that is not shown.
+  std::function<uint64_t(size_t i)> id;
+  std::function<ConnectionRow(size_t i)> row;
 };
 
 // A loop that serves connections. The functions are called on the server's

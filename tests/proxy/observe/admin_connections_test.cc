@@ -3,6 +3,7 @@
 
 #include "proxy/observe/admin_connections.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -33,9 +34,10 @@ class AdminConnectionsTest : public testing::Test {
       workers_.push_back(
           {.name = std::to_string(i),
            .list =
-               [this, i](std::optional<size_t> forward, size_t,
+               [this, i](std::optional<size_t> forward, size_t limit,
                          std::function<void(ConnectionRows)> done) {
                  asked_for_ = forward;
+                 limit_ = limit;
                  lists_[i].push_back(std::move(done));
                },
            .kill =
@@ -92,25 +94,25 @@ class AdminConnectionsTest : public testing::Test {
   }
   json Body(size_t n) { return json::parse(answers_[n]->body); }
 
-  void Answer(size_t worker, std::vector<uint64_t> ids) {
+  // `total`: with those that did not fit, 0 when all did.
+  void Answer(size_t worker, std::vector<uint64_t> ids, size_t total = 0) {
     ConnectionRows rows;
-    rows.total = ids.size();
-    rows.rows = [ids] {
-      std::vector<ConnectionRow> made;
-      for (const uint64_t id : ids) {
-        ConnectionRow row;
-        row.id = id;
-        row.state = "relaying";
-        row.path = "copy";
-        row.client = "127.0.0.1:1";
-        row.upstream = "a\"b\xff";
-        row.age = milliseconds(3200);
-        row.idle = milliseconds(100);
-        row.bytes_up = 1;
-        row.bytes_down = UINT64_MAX;
-        made.push_back(row);
-      }
-      return made;
+    rows.total = std::max(total, ids.size());
+    rows.listed = ids.size();
+    rows.id = [ids](size_t n) { return ids[n]; };
+    rows.row = [this, ids](size_t n) {
+      ++formatted_;
+      ConnectionRow row;
+      row.id = ids[n];
+      row.state = "relaying";
+      row.path = "copy";
+      row.client = "127.0.0.1:1";
+      row.upstream = "a\"b\xff";
+      row.age = milliseconds(3200);
+      row.idle = milliseconds(100);
+      row.bytes_up = 1;
+      row.bytes_down = UINT64_MAX;
+      return row;
     };
     const auto done = std::move(lists_[worker].front());
     lists_[worker].erase(lists_[worker].begin());
@@ -130,6 +132,8 @@ class AdminConnectionsTest : public testing::Test {
   std::vector<Lists> lists_;
   std::vector<Kills> kills_;
   std::optional<size_t> asked_for_;
+  size_t limit_ = 0;  // of the last question
+  int formatted_ = 0;
   std::vector<std::function<void()>> posted_;
   std::vector<std::optional<HttpResponse>> answers_;
   std::vector<HttpDeferral> deferrals_;
@@ -192,6 +196,85 @@ TEST_F(AdminConnectionsTest, ALoopIsAskedOnceHoweverManyAsk) {
   Answer(0, {1});
   ASSERT_TRUE(answers_[n].has_value());
   EXPECT_TRUE(Body(n)["silent"].empty());
+}
+
+TEST_F(AdminConnectionsTest, FormatsEachRowOnceAndOnlyThoseThatAreListed) {
+  ConnectionLister lister(&facts_, workers_, Post(), &clock_);
+  const size_t one = Ask(&lister, "limit=1");
+  const size_t three = Ask(&lister, "limit=3");
+  const size_t again = Ask(&lister, "limit=3");
+  Answer(0, {5, 1, 7});
+  // It was asked for one row before somebody wanted three.
+  Answer(1, {6}, 3);
+  EXPECT_EQ(limit_, 3u);
+  Answer(1, {6, 2, 8});
+  ASSERT_TRUE(answers_[three].has_value());
+  EXPECT_EQ(formatted_, 3);
+  EXPECT_EQ(Body(three)["connections"], Body(again)["connections"]);
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(Body(three)["connections"][i]["id"], (std::vector{1, 2, 5})[i]);
+  }
+  EXPECT_EQ(Body(three)["total"], 6);
+  EXPECT_EQ(Body(three)["truncated"], true);
+  EXPECT_EQ(Body(one)["connections"].size(), 1u);
+}
+
+TEST_F(AdminConnectionsTest, ALoopIsAskedForWhatIsWantedAlone) {
+  ConnectionLister lister(&facts_, workers_, Post(), &clock_);
+  Ask(&lister, "limit=10");
+  EXPECT_EQ(limit_, 10u);
+  Answer(0, {1});
+  Answer(1, {2});
+  const size_t first = Ask(&lister, "limit=1");
+  EXPECT_EQ(limit_, 1u);
+  Answer(0, {1}, 9);
+  // That is too short for the next one.
+  const size_t second = Ask(&lister, "limit=2");
+  EXPECT_EQ(limit_, 2u);
+  EXPECT_EQ(lists_[0].size(), 1u);
+  Answer(1, {2}, 9);
+  Answer(1, {2, 4}, 9);
+  Answer(0, {1, 3}, 9);
+  ASSERT_TRUE(answers_[first].has_value());
+  ASSERT_TRUE(answers_[second].has_value());
+  EXPECT_EQ(Body(second)["connections"].size(), 2u);
+}
+
+// A reply that waits for the server's thread, while its time runs out, ends no
+// question but its own.
+TEST_F(AdminConnectionsTest, ALateReplyLeavesTheNextQuestionAlone) {
+  ConnectionLister lister(&facts_, workers_, Post(), &clock_);
+  const size_t first = Ask(&lister);
+  lists_[0].front()({.total = 0, .listed = 0, .id = {}, .row = {}});
+  lists_[1].front()({.total = 0, .listed = 0, .id = {}, .row = {}});
+  lists_[0].clear();
+  lists_[1].clear();
+  for (const auto& task : std::exchange(posted_, {})) task();
+  ASSERT_FALSE(answers_[first].has_value());  // posted
+  const size_t second = Ask(&lister);
+  TimeOut(first);
+  EXPECT_TRUE(Body(first)["silent"].empty());
+  Answer(0, {1});
+  Answer(1, {2});
+  ASSERT_TRUE(answers_[second].has_value());
+  EXPECT_TRUE(Body(second)["silent"].empty());
+  EXPECT_EQ(Body(second)["total"], 2);
+}
+
+TEST_F(AdminConnectionsTest, SoManyShareAnAnswer) {
+  ConnectionLister lister(&facts_, workers_, Post(), &clock_);
+  std::vector<size_t> asked;
+  for (size_t i = 0; i <= ConnectionLister::kMostWaiters; ++i) {
+    asked.push_back(Ask(&lister));
+  }
+  RunPosted();
+  ASSERT_TRUE(answers_[asked.back()].has_value());
+  EXPECT_EQ(answers_[asked.back()]->status, 503);
+  EXPECT_FALSE(answers_[asked.front()].has_value());
+  Answer(0, {1});
+  Answer(1, {2});
+  EXPECT_EQ(Body(asked.front())["total"], 2);
+  EXPECT_EQ(formatted_, 2);
 }
 
 TEST_F(AdminConnectionsTest, WhoLeftBlocksNobody) {
@@ -271,7 +354,25 @@ TEST_F(AdminConnectionsTest, AKillThatALoopDoesNotAnswer) {
   AnswerKill(0, false);
   TimeOut(n);
   EXPECT_EQ(answers_[n]->status, 504);
-  EXPECT_EQ(Body(n)["error"], "reactor 1 did not answer within 250 ms");
+  EXPECT_EQ(Body(n)["error"],
+            "reactor 1 did not answer within 250 ms; the connection may be "
+            "closed later");
+}
+
+// The loops have answered, and the reply is still on its way.
+TEST_F(AdminConnectionsTest, AKillThatIsDoneWhenItsTimeIsOver) {
+  ConnectionKiller killer(workers_, Post());
+  for (const bool had_it : {true, false}) {
+    const size_t n = Kill(&killer, "17");
+    for (Kills& kills : kills_) {
+      kills.front()(had_it);
+      kills.clear();
+    }
+    for (const auto& task : std::exchange(posted_, {})) task();
+    TimeOut(n);
+    EXPECT_EQ(answers_[n]->status, had_it ? 200 : 404);
+    RunPosted();
+  }
 }
 
 TEST_F(AdminConnectionsTest, WhatIsNoIdIsRefused) {
@@ -294,7 +395,7 @@ TEST_F(AdminConnectionsTest, KillsDoNotPileUpOnALoopThatStalls) {
   ConnectionKiller killer(workers_, Post());
   for (int i = 0; i < 2000; ++i) Kill(&killer, "17");
   RunPosted();
-  EXPECT_EQ(kills_[0].size(), ConnectionKiller::kMostUnanswered / 2);
+  EXPECT_EQ(kills_[0].size(), ConnectionKiller::kMostUnanswered);
   EXPECT_EQ(answers_.back()->status, 503);
   AnswerKill(0, false);
   AnswerKill(1, false);

@@ -47,9 +47,10 @@ Admin::Admin(Options options)
     : options_(std::move(options)),
       loops_(&options_.facts, options_.loops, options_.stack_names,
              options_.clock) {
-  for (const LoopSource& loop : options_.loops) {
-    loop_names_.push_back(loop.name);
-  }
+  std::vector<std::string> names;
+  for (const LoopSource& loop : options_.loops) names.push_back(loop.name);
+  stalls_ =
+      std::make_unique<StallOrders>(std::move(names), options_.inject_stall);
   lister_ = std::make_unique<ConnectionLister>(
       &options_.facts, options_.workers, server_.poster(), options_.clock);
   killer_ =
@@ -111,8 +112,7 @@ void Admin::AddCommands() {
                       });
   server_.HandleLater(HttpMethod::kPost, "/debug/stall",
                       [this](const HttpRequest& request, HttpReply reply) {
-                        return PostStall(request, std::move(reply), loop_names_,
-                                         options_.inject_stall);
+                        return stalls_->Post(request, std::move(reply));
                       });
 }
 

@@ -24,6 +24,7 @@ namespace weir {
 
 class ConnectionKiller;
 class ConnectionLister;
+class StallOrders;
 
 // Registers weir_build_info, weir_ready and weir_draining. `health` outlives
 // the registry's last scrape.
@@ -70,11 +71,11 @@ class Admin {
   void AddCommands();
 
   const Options options_;
-  std::vector<std::string> loop_names_;
   // The server's thread's; destroyed after the server.
   AdminLoops loops_;
   std::unique_ptr<ConnectionLister> lister_;
   std::unique_ptr<ConnectionKiller> killer_;
+  std::unique_ptr<StallOrders> stalls_;
   HttpServer server_;
 };
 

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -77,43 +79,66 @@ absl::StatusOr<ParsedStall> ParseStall(const std::string& text,
   return parsed;
 }
 
+// Held for as long as an order lives.
+using Hold = std::shared_ptr<std::atomic<bool>>;
+
+Hold HoldOf(std::shared_ptr<std::atomic<bool>> ordered) {
+  std::atomic<bool>* const flag = ordered.get();
+  *flag = true;
+  return {flag, [kept = std::move(ordered)](std::atomic<bool>* ended) {
+            *ended = false;
+          }};
+}
+
 }  // namespace
 
-HttpDeferral PostStall(const HttpRequest& request, HttpReply reply,
-                       const std::vector<std::string>& loops,
-                       const std::function<void(StallOrder)>& inject) {
+StallOrders::StallOrders(std::vector<std::string> loops,
+                         std::function<void(StallOrder)> inject)
+    : loops_(std::move(loops)), inject_(std::move(inject)) {
+  for (size_t i = 0; i < loops_.size(); ++i) {
+    ordered_.push_back(std::make_shared<std::atomic<bool>>(false));
+  }
+}
+
+HttpDeferral StallOrders::Post(const HttpRequest& request, HttpReply reply) {
   const auto answer = [&reply](const HttpResponse& response) {
     reply.Send(response);
     return HttpDeferral{kAnswerLimit, nullptr};
   };
-  if (!inject) {
+  if (!inject_) {
     return answer(TextResponse(kHttpForbidden,
                                "stalls are not allowed: start weir with "
                                "--allow_stall_injection"));
   }
-  absl::StatusOr<ParsedStall> parsed = ParseStall(request.query, loops);
+  absl::StatusOr<ParsedStall> parsed = ParseStall(request.query, loops_);
   if (!parsed.ok()) {
     return answer(
         TextResponse(kHttpBadRequest, std::string(parsed.status().message())));
   }
   StallOrder& order = parsed->order;
-  const std::string& loop = loops[order.loop];
+  const std::string& loop = loops_[order.loop];
+  if (*ordered_[order.loop]) {
+    return answer(TextResponse(
+        kHttpUnavailable,
+        absl::StrCat("a stall is already ordered for reactor ", loop)));
+  }
+  const Hold hold = HoldOf(ordered_[order.loop]);
   const HttpResponse accepted = JsonResponse(
       kHttpAccepted, {{"reactor", loop},
                       {"ms", parsed->ms},
                       {"how", kHowNames[static_cast<size_t>(order.how)]}});
   if (order.connection == 0) {
-    order.begins = [](bool) {};
-    inject(std::move(order));
+    order.begins = [hold](bool) {};
+    inject_(std::move(order));
     return answer(accepted);
   }
   const HttpResponse unknown = TextResponse(
       kHttpNotFound,
       absl::StrCat("reactor ", loop, " has no connection ", order.connection));
-  order.begins = [reply, accepted, unknown](bool begins) {
+  order.begins = [hold, reply, accepted, unknown](bool begins) {
     reply.Send(begins ? accepted : unknown);
   };
-  inject(std::move(order));
+  inject_(std::move(order));
   return {kAnswerLimit, [loop] {
             return TextResponse(
                 kHttpTimeout,

@@ -91,7 +91,8 @@ struct WorkerSource {
   std::function<void(uint64_t id, std::function<void(bool)> done)> kill;
 };
 
-// A stall on purpose.
+// A stall on purpose. Destroyed, with `begins`, when it is over, or when it
+// will not come: until then the loop is given no other.
 struct StallOrder {
   enum class How { kCpu, kBlocked };
 

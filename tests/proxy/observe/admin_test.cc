@@ -276,6 +276,27 @@ TEST_F(AdminTest, AnUnknownPathListsWhatThereIs) {
         "GET /debug/connections\n", "POST /drain\n", "POST /log_level\n",
         "POST /connections/{id}/close\n", "POST /debug/stall\n"}) {
     EXPECT_THAT(page, HasSubstr(path));
+TEST_F(AdminTest, ALoopTakesOneOrderOfAStallAtATime) {
+  std::mutex mutex;
+  std::vector<StallOrder> orders;
+  options_.inject_stall = [&](StallOrder order) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    orders.push_back(std::move(order));
+  };
+  Start();
+  const std::string path = "/debug/stall?ms=1&reactor=";
+  EXPECT_THAT(Post(path + "0"), StartsWith("202 "));
+  EXPECT_EQ(Post(path + "0"), "503 a stall is already ordered for reactor 0\n");
+  EXPECT_THAT(Post(path + "0&connection=1"), StartsWith("503 "));
+  EXPECT_THAT(Post(path + "control"), StartsWith("202 "));
+  {
+    const std::lock_guard<std::mutex> lock(mutex);
+    orders.erase(orders.begin());  // it is over
+  }
+  EXPECT_THAT(Post(path + "0"), StartsWith("202 "));
+  EXPECT_THAT(Post(path + "control"), StartsWith("503 "));
+}
+
   }
 }
 
@@ -283,6 +304,7 @@ TEST_F(AdminTest, ProbesAloneTakeNothingElse) {
   HttpServer server;
   AddProbes(&registry_, &health_, options_.loops, &server);
   ASSERT_TRUE(server.Serve(ListenOnLoopback(&port_)).ok());
+    order.begins = nullptr;  // over
   ASSERT_TRUE(server.Start().ok());
   for (const char* const path : {"/startup", "/ready", "/live", "/metrics"}) {
     EXPECT_NE(StatusOf(Ask("GET", path)), 404) << path;

@@ -27,7 +27,8 @@ DEFINE_bool(allow_stall_injection, false,
             "let POST /debug/stall hold a loop, to see how that shows");
 DEFINE_bool(loop_metrics, true,
             "observe the loops; --noloop_metrics: neither lag nor stalls, to "
-            "measure what that costs");
+            "measure what that costs; /live then does not see a loop that is "
+            "stuck");
 
 DEFINE_int32(max_connections, 0,
              "connections at once; 0: as many as the descriptors allow");

@@ -63,6 +63,7 @@ std::vector<LoopSource> Proxy::LoopSources() const {
   std::vector<LoopSource> loops;
   for (size_t i = 0; i < monitors_.size(); ++i) {
     loops.push_back(LoopSourceOf(LoopName(i), monitors_[i].get()));
+    if (!settings_.loop_metrics) loops.back().age = nullptr;
   }
   return loops;
 }

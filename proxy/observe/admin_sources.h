@@ -45,7 +45,8 @@ struct ProcessFacts {
 // block, and are valid until it has stopped.
 struct LoopSource {
   std::string name;  // "0" ... "control", the label `reactor`
-  // How long its current iteration has been running; 0 while it polls.
+  // How long its current iteration has been running; 0 while it polls. Null:
+  // the loop is not observed.
   std::function<Duration()> age;
   std::function<LoopActivity()> activity = nullptr;
   std::function<std::vector<Stall>()> stalls = nullptr;  // the newest first

@@ -19,7 +19,12 @@ HttpResponse Probe(bool ok, Health::Phase phase) {
 
 HttpResponse Live(const std::vector<LoopSource>& loops) {
   std::vector<std::string> stuck;
+  bool observed = true;
   for (const LoopSource& loop : loops) {
+    if (!loop.age) {
+      observed = false;
+      continue;
+    }
     const Duration age = loop.age();
     if (age < kDeadAfter) continue;
     stuck.push_back(
@@ -27,7 +32,8 @@ HttpResponse Live(const std::vector<LoopSource>& loops) {
                         std::chrono::duration<double>(age).count()));
   }
   return stuck.empty()
-             ? TextResponse(kHttpOk, "live")
+             ? TextResponse(kHttpOk,
+                            observed ? "live" : "live (loops are not observed)")
              : TextResponse(kHttpUnavailable, absl::StrJoin(stuck, "\n"));
 }
 

@@ -126,6 +126,12 @@ TEST_F(AdminTest, MetricsShowTheState) {
   page = Ask("GET", "/metrics");
   EXPECT_THAT(page, HasSubstr("weir_ready 0\n"));
   EXPECT_THAT(page, HasSubstr("weir_draining 1\n"));
+TEST_F(AdminTest, LiveSaysThatItSeesNoLoop) {
+  options_.loops[0].age = nullptr;
+  Start();
+  EXPECT_EQ(BodyOf(Ask("GET", "/live")), "live (loops are not observed)\n");
+}
+
 }
 
 TEST_F(AdminTest, StatusHasTheProcessAndItsMetrics) {

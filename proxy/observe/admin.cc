@@ -78,23 +78,28 @@ void Admin::AddPage() {
 }
 
 void Admin::AddQuestions() {
-  server_.Handle(HttpMethod::kGet, "/status", [this](const HttpRequest&) {
+  const auto handle = [this](const std::string& path, HttpHandler handler) {
+    server_.Handle(HttpMethod::kGet, path, std::move(handler),
+                   HttpAudience::kNoForeignPage);
+  };
+  handle("/status", [this](const HttpRequest&) {
     return JsonResponse(kHttpOk,
                         StatusJson(options_.facts, options_.health->phase(),
                                    options_.inject_stall != nullptr,
                                    *options_.registry, options_.clock));
   });
-  server_.Handle(HttpMethod::kGet, "/config", [this](const HttpRequest&) {
+  handle("/config", [this](const HttpRequest&) {
     return JsonResponse(kHttpOk, ConfigJson(options_.facts));
   });
-  server_.Handle(HttpMethod::kGet, "/debug/reactors",
-                 [this](const HttpRequest&) {
-                   return JsonResponse(kHttpOk, loops_.Get());
-                 });
-  server_.HandleLater(HttpMethod::kGet, "/debug/connections",
-                      [this](const HttpRequest& request, HttpReply reply) {
-                        return lister_->Get(request, std::move(reply));
-                      });
+  handle("/debug/reactors", [this](const HttpRequest&) {
+    return JsonResponse(kHttpOk, loops_.Get());
+  });
+  server_.HandleLater(
+      HttpMethod::kGet, "/debug/connections",
+      [this](const HttpRequest& request, HttpReply reply) {
+        return lister_->Get(request, std::move(reply));
+      },
+      HttpAudience::kNoForeignPage);
 }
 
 void Admin::AddCommands() {

@@ -1,5 +1,8 @@
 #include "proxy/observe/admin.h"
 
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -10,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "metrics/http_server.h"
@@ -17,6 +21,9 @@
 #include "nlohmann/json.hpp"
 #include "proxy/observe/health.h"
 #include "proxy/observe/probes.h"
+#include "reactor/address.h"
+#include "reactor/kernel.h"
+#include "reactor/listen.h"
 #include "tests/metrics/http_client.h"
 
 namespace weir {
@@ -57,10 +64,15 @@ class AdminTest : public testing::Test {
 
   // The whole answer, head and body.
   std::string Ask(const std::string& method, const std::string& path,
-                  const std::string& headers = "") {
-    HttpClient client(port_);
+                  const std::string& headers = "",
+                  const std::string& host = "127.0.0.1") {
+    return Ask(HttpClient(port_), method, path, headers, host);
+  }
+  static std::string Ask(HttpClient client, const std::string& method,
+                         const std::string& path, const std::string& headers,
+                         const std::string& host) {
     const std::string request =
-        method + " " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\n" + headers +
+        method + " " + path + " HTTP/1.1\r\nHost: " + host + "\r\n" + headers +
         "Connection: close\r\nContent-Length: 0\r\n\r\n";
     EXPECT_TRUE(client.Send(request));
     return client.ReadAll();
@@ -114,6 +126,12 @@ TEST_F(AdminTest, LiveNamesTheLoopThatIsStuck) {
   EXPECT_THAT(live, HasSubstr("control: stuck for 30.0 s\n"));
 }
 
+TEST_F(AdminTest, LiveSaysThatItSeesNoLoop) {
+  options_.loops[0].age = nullptr;
+  Start();
+  EXPECT_EQ(BodyOf(Ask("GET", "/live")), "live (loops are not observed)\n");
+}
+
 TEST_F(AdminTest, MetricsShowTheState) {
   Start();
   health_.Set(Health::Phase::kReady);
@@ -126,12 +144,6 @@ TEST_F(AdminTest, MetricsShowTheState) {
   page = Ask("GET", "/metrics");
   EXPECT_THAT(page, HasSubstr("weir_ready 0\n"));
   EXPECT_THAT(page, HasSubstr("weir_draining 1\n"));
-TEST_F(AdminTest, LiveSaysThatItSeesNoLoop) {
-  options_.loops[0].age = nullptr;
-  Start();
-  EXPECT_EQ(BodyOf(Ask("GET", "/live")), "live (loops are not observed)\n");
-}
-
 }
 
 TEST_F(AdminTest, StatusHasTheProcessAndItsMetrics) {
@@ -174,8 +186,65 @@ TEST_F(AdminTest, CommandsAreTakenFromThisMachineByPostAlone) {
       EXPECT_THAT(Ask("POST", path, headers), StartsWith("HTTP/1.1 403"))
           << path << headers;
     }
+    // A page of this very name, which somebody's DNS made to lead here.
+    EXPECT_THAT(Ask("POST", path, "", "example.com"),
+                StartsWith("HTTP/1.1 403"));
+    EXPECT_THAT(
+        Ask("POST", path, "Origin: http://example.com\r\n", "example.com"),
+        StartsWith("HTTP/1.1 403"));
   }
   EXPECT_EQ(drains_, 0);
+}
+
+// Nor does it read what is this machine's own business; a scraper may call it
+// what it likes.
+TEST_F(AdminTest, APageOfAnotherNameReadsNothingOfInterest) {
+  Start();
+  for (const char* const method : {"GET", "HEAD"}) {
+    for (const char* const path : {"/status", "/config", "/debug/reactors",
+                                   "/debug/connections?limit=1"}) {
+      EXPECT_THAT(Ask(method, path, "", "example.com"),
+                  StartsWith("HTTP/1.1 403"))
+          << path;
+      EXPECT_THAT(Ask(method, path, "Host: localhost\r\n"),
+                  StartsWith("HTTP/1.1 403"))
+          << path;
+      EXPECT_THAT(Ask(method, path, "", "localhost:9464"),
+                  StartsWith("HTTP/1.1 200"))
+          << path;
+    }
+    for (const char* const path : {"/metrics", "/live", "/", "/page.js"}) {
+      EXPECT_THAT(Ask(method, path, "", "example.com"),
+                  StartsWith("HTTP/1.1 200"))
+          << path;
+    }
+  }
+}
+
+// Of a unix socket only its mode decides, but no page is let in by a proxy.
+TEST_F(AdminTest, AProgramOnAUnixSocketMayUseAnyHost) {
+  const absl::StatusOr<Address> address =
+      Address::UnixAbstract("weir-admin-test-" + std::to_string(getpid()));
+  ASSERT_TRUE(address.ok());
+  absl::StatusOr<ListeningSocket> socket = Listen(Kernel::Real(), *address);
+  ASSERT_TRUE(socket.ok()) << socket.status();
+  Start();
+  Admin admin(options_);
+  ASSERT_TRUE(admin.Serve(socket->fd.Release()).ok());
+  ASSERT_TRUE(admin.Start().ok());
+  const auto ask = [&](const std::string& method, const std::string& path,
+                       const std::string& headers) {
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    EXPECT_EQ(connect(fd, address->data(), address->size()), 0);
+    return StatusOf(
+        Ask(HttpClient::Of(fd), method, path, headers, "example.com"));
+  };
+  EXPECT_EQ(ask("GET", "/config", ""), 200);
+  EXPECT_EQ(ask("POST", "/drain", "Origin: http://example.com\r\n"), 403);
+  EXPECT_EQ(ask("POST", "/drain", "Origin: null\r\n"), 403);
+  EXPECT_EQ(drains_, 0);
+  EXPECT_EQ(ask("POST", "/drain", ""), 202);
+  EXPECT_EQ(drains_, 1);
 }
 
 TEST_F(AdminTest, DrainIsAskedByPost) {
@@ -207,6 +276,27 @@ TEST_F(AdminTest, StallsAreRefusedUnlessAllowed) {
       testing::AllOf(StartsWith("403 "), HasSubstr("--allow_stall_injection")));
 }
 
+TEST_F(AdminTest, ALoopTakesOneOrderOfAStallAtATime) {
+  std::mutex mutex;
+  std::vector<StallOrder> orders;
+  options_.inject_stall = [&](StallOrder order) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    orders.push_back(std::move(order));
+  };
+  Start();
+  const std::string path = "/debug/stall?ms=1&reactor=";
+  EXPECT_THAT(Post(path + "0"), StartsWith("202 "));
+  EXPECT_EQ(Post(path + "0"), "503 a stall is already ordered for reactor 0\n");
+  EXPECT_THAT(Post(path + "0&connection=1"), StartsWith("503 "));
+  EXPECT_THAT(Post(path + "control"), StartsWith("202 "));
+  {
+    const std::lock_guard<std::mutex> lock(mutex);
+    orders.erase(orders.begin());  // it is over
+  }
+  EXPECT_THAT(Post(path + "0"), StartsWith("202 "));
+  EXPECT_THAT(Post(path + "control"), StartsWith("503 "));
+}
+
 TEST_F(AdminTest, OrdersAStall) {
   std::mutex mutex;
   std::vector<StallOrder> orders;
@@ -214,6 +304,7 @@ TEST_F(AdminTest, OrdersAStall) {
     // Connection 5 is there, 6 is not, 7 is never answered for.
     if (order.connection < 7) order.begins(order.connection != 6);
     const std::lock_guard<std::mutex> lock(mutex);
+    order.begins = nullptr;  // over
     orders.push_back(std::move(order));
   };
   Start();
@@ -282,27 +373,6 @@ TEST_F(AdminTest, AnUnknownPathListsWhatThereIs) {
         "GET /debug/connections\n", "POST /drain\n", "POST /log_level\n",
         "POST /connections/{id}/close\n", "POST /debug/stall\n"}) {
     EXPECT_THAT(page, HasSubstr(path));
-TEST_F(AdminTest, ALoopTakesOneOrderOfAStallAtATime) {
-  std::mutex mutex;
-  std::vector<StallOrder> orders;
-  options_.inject_stall = [&](StallOrder order) {
-    const std::lock_guard<std::mutex> lock(mutex);
-    orders.push_back(std::move(order));
-  };
-  Start();
-  const std::string path = "/debug/stall?ms=1&reactor=";
-  EXPECT_THAT(Post(path + "0"), StartsWith("202 "));
-  EXPECT_EQ(Post(path + "0"), "503 a stall is already ordered for reactor 0\n");
-  EXPECT_THAT(Post(path + "0&connection=1"), StartsWith("503 "));
-  EXPECT_THAT(Post(path + "control"), StartsWith("202 "));
-  {
-    const std::lock_guard<std::mutex> lock(mutex);
-    orders.erase(orders.begin());  // it is over
-  }
-  EXPECT_THAT(Post(path + "0"), StartsWith("202 "));
-  EXPECT_THAT(Post(path + "control"), StartsWith("503 "));
-}
-
   }
 }
 
@@ -310,7 +380,6 @@ TEST_F(AdminTest, ProbesAloneTakeNothingElse) {
   HttpServer server;
   AddProbes(&registry_, &health_, options_.loops, &server);
   ASSERT_TRUE(server.Serve(ListenOnLoopback(&port_)).ok());
-    order.begins = nullptr;  // over
   ASSERT_TRUE(server.Start().ok());
   for (const char* const path : {"/startup", "/ready", "/live", "/metrics"}) {
     EXPECT_NE(StatusOf(Ask("GET", path)), 404) << path;

@@ -1,6 +1,7 @@
 """What the admin port tells of a proxy that runs, and what it is told."""
 
 import contextlib
+import hashlib
 import http.client
 import json
 import os
@@ -16,6 +17,28 @@ import weir
 QUICK = 1 if weir.PLAIN else 10  # seconds: an answer that waits for no loop
 
 
+STREAM = 100_000_000 // weir.SCALE
+MOST_ADMIN_CLIENTS = 64
+
+
+def receive(s, size):
+    """The SHA-256 of the next bytes."""
+    digest = hashlib.sha256()
+    while size:
+        piece = s.recv(min(size, 1 << 20))
+        if not piece:
+            raise AssertionError("%d bytes are missing" % size)
+        digest.update(piece)
+        size -= len(piece)
+    return digest.hexdigest()
+
+
+def scrape_seconds(proxy):
+    start = time.monotonic()
+    proxy.metrics()
+    return time.monotonic() - start
+
+
 def ask(proxy, path, method="GET", **kwargs):
     """The status and the JSON of an answer."""
     status, body = proxy.http(path, method, **kwargs)
@@ -24,6 +47,14 @@ def ask(proxy, path, method="GET", **kwargs):
 
 def connections(proxy, query=""):
     return ask(proxy, "/debug/connections" + query)[1]
+
+
+def all_connections(proxy, query=""):
+    """From every loop: on a busy machine one may not answer in its 250 ms."""
+    def look():
+        listed = connections(proxy, query)
+        return None if listed["silent"] else listed
+    return weir.wait_until(look, "all loops to answer")
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -48,15 +79,14 @@ class AdminTest(unittest.TestCase):
         with peers.Server(peers.echo) as server, \
                 weir.Weir("a@127.0.0.1:0=" + server.target, "b@127.0.0.1:0=" + server.target,
                           reactors=2) as proxy:
-            self.assertEqual(connections(proxy)["connections"], [])
+            self.assertEqual(all_connections(proxy)["connections"], [])
             with contextlib.ExitStack() as stack:
                 clients = [stack.enter_context(peers.connect(proxy.address(name)))
                            for name in ("a", "a", "b")]
                 for client in clients:
                     peers.round_trip(client, b"12345")
-                listed = connections(proxy)
-                self.assertEqual((listed["total"], listed["truncated"], listed["silent"]),
-                                 (3, False, []))
+                listed = all_connections(proxy)
+                self.assertEqual((listed["total"], listed["truncated"]), (3, False))
                 rows = listed["connections"]
                 self.assertEqual(sorted(row["forward"] for row in rows), ["a", "a", "b"])
                 self.assertEqual({row["reactor"] for row in rows} - {"0", "1"}, set())
@@ -66,21 +96,25 @@ class AdminTest(unittest.TestCase):
                     self.assertEqual((row["state"], row["upstream"], row["path"]),
                                      ("relaying", server.target, "copy"))
                     self.assertEqual((row["bytes_up"], row["bytes_down"]), (5, 5))
-                self.assertEqual(len(connections(proxy, "?forward=b")["connections"]), 1)
-                cut = connections(proxy, "?limit=2")
+                self.assertEqual(len(all_connections(proxy, "?forward=b")["connections"]), 1)
+                cut = all_connections(proxy, "?limit=2")
                 self.assertEqual((len(cut["connections"]), cut["total"], cut["truncated"]),
                                  (2, 3, True))
 
                 killed = next(row["id"] for row in rows if row["forward"] == "b")
-                self.assertEqual(ask(proxy, "/connections/%d/close" % killed, "POST"),
-                                 (200, {"id": killed, "closed": True}))
+                close = "/connections/%d/close" % killed
+                status, answer = ask(proxy, close, "POST")
+                if status != 504:  # that of a busy machine
+                    self.assertEqual((status, answer), (200, {"id": killed, "closed": True}))
                 with self.assertRaises(ConnectionResetError):
                     clients[2].recv(1)
-                status, answer = ask(proxy, "/connections/%d/close" % killed, "POST")
+                proxy.wait_metric(lambda page: page.get(
+                    "weir_connections_closed_total", forward="b", reason="killed") == 1,
+                    "the kill to be counted")
+                status, answer = 504, None
+                while status == 504:
+                    status, answer = ask(proxy, close, "POST")
                 self.assertEqual((status, answer["closed"]), (404, False))
-                page = proxy.metrics()
-                self.assertEqual(page.get("weir_connections_closed_total", forward="b",
-                                          reason="killed"), 1)
                 for client in clients[:2]:
                     peers.round_trip(client)
 
@@ -138,6 +172,27 @@ class AdminTest(unittest.TestCase):
             proxy.signal()
             self.assertEqual(proxy.wait(), 128 + 15)
 
+    def test_idle_clients_keep_nobody_out(self):
+        """A thousand that are silent on the admin port harm neither a scrape nor
+        the traffic, and hold few descriptors."""
+        with peers.Server(peers.echo) as server, \
+                weir.Weir("a@127.0.0.1:0=" + server.target, reactors=2) as proxy, \
+                contextlib.ExitStack() as stack:
+            client = stack.enter_context(peers.connect(proxy.address("a")))
+            peers.round_trip(client)
+            proxy.metrics()
+            before = proxy.open_fds()
+            sent = peers.Task(peers.send_stream, client, STREAM, 1)
+            received = peers.Task(receive, client, STREAM)
+            for _ in range(1000):
+                stack.enter_context(peers.connect(proxy.admin))
+            best = min(scrape_seconds(proxy) for _ in range(10))
+            if weir.PLAIN:
+                self.assertLess(best, 0.05)
+            self.assertLess(proxy.open_fds(), before + MOST_ADMIN_CLIENTS + 10)
+            self.assertEqual(received.result(), sent.result())
+            self.assertLess(proxy.open_fds(), before + MOST_ADMIN_CLIENTS + 10)
+
     def test_stalls_are_not_for_everybody(self):
         with weir.Weir("a@127.0.0.1:0=127.0.0.1:1", reactors=1) as proxy:
             status, text = proxy.http("/debug/stall?reactor=0&ms=1", "POST")
@@ -187,7 +242,7 @@ class AdminTest(unittest.TestCase):
                 peers.round_trip(client)
             self.assertEqual(proxy.metrics().find("weir_reactor_lag_seconds_count"), [])
             self.assertEqual(ask(proxy, "/debug/reactors")[1]["reactors"][0]["phase"], "stopped")
-            self.assertEqual(proxy.http("/live")[0], 200)
+            self.assertEqual(proxy.http("/live"), (200, "live (loops are not observed)\n"))
 
 
 if __name__ == "__main__":

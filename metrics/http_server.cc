@@ -187,6 +187,8 @@ absl::Status HttpServer::Impl::Start() {
   absl::Status status;
   try {
     thread_ = std::thread([this] { Run(); });
+    // By its maker, so that it has the name once this returns.
+    pthread_setname_np(thread_.native_handle(), options_.thread_name.c_str());
   } catch (const std::system_error& error) {
     status = absl::UnavailableError(
         absl::StrCat("cannot start the admin thread: ", error.what()));
@@ -211,7 +213,6 @@ void HttpServer::Impl::Stop() {
 }
 
 void HttpServer::Impl::Run() {
-  pthread_setname_np(pthread_self(), options_.thread_name.c_str());
   connections_of_thread = connections_.get();
   event_base_dispatch(base_.get());
 }

@@ -36,6 +36,8 @@ absl::Status Watchdog::Start() {
   absl::Status status;
   try {
     thread_ = std::thread([this] { Run(); });
+    // By its maker, so that it has the name once this returns.
+    pthread_setname_np(thread_.native_handle(), "watchdog");
   } catch (const std::system_error& error) {
     status = absl::UnavailableError(
         absl::StrCat("cannot start the watchdog's thread: ", error.what()));
@@ -55,7 +57,6 @@ void Watchdog::Stop() {
 }
 
 void Watchdog::Run() {
-  pthread_setname_np(pthread_self(), "watchdog");
   std::unique_lock<std::mutex> lock(mutex_);
   while (!stop_) {
     lock.unlock();

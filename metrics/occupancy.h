@@ -40,8 +40,9 @@ class Occupancy {
         const int64_t count = count_.load(std::memory_order_acquire);
         const int64_t since = since_.load(std::memory_order_acquire);
         nanos = integral_.load(std::memory_order_acquire);
+        // Inside the section: what left meanwhile would else be counted on.
+        const int64_t passed = std::max<int64_t>(read_clock() - since, 0);
         if (sequence_.load(std::memory_order_relaxed) == before) {
-          const int64_t passed = std::max<int64_t>(read_clock() - since, 0);
           nanos += static_cast<double>(count) * static_cast<double>(passed);
           break;
         }

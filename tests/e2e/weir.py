@@ -163,6 +163,8 @@ class Weir:
         self._ready_fd = ready_read
         try:
             self._wait_ready(to_the_end=not wrapper)
+            if not wrapper:
+                wait_until(self._loops_are_watched, "the loops to begin")
             self.ports = self._read_ports()
             # (No address for a unix socket.)
             self.admin = self._find_admin() if admin and "/" not in admin else None
@@ -303,6 +305,21 @@ class Weir:
 
     def open_fds(self):
         return len(os.listdir("/proc/%d/fd" % self.pid))
+
+    def _loops_are_watched(self):
+        """Each loop opens its schedstat when its thread begins, which may be after
+        the proxy said that it is ready: no descriptor is about to come."""
+        threads, opened = [], 0
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for task in os.listdir("/proc/%d/task" % self.pid):
+                with open("/proc/%d/task/%s/comm" % (self.pid, task)) as f:
+                    threads.append(f.read().strip())
+            for fd in os.listdir("/proc/%d/fd" % self.pid):
+                with contextlib.suppress(FileNotFoundError):
+                    opened += os.readlink("/proc/%d/fd/%s" % (self.pid, fd)).endswith("/schedstat")
+        loops = 1 + sum(name.startswith("weir-r") for name in threads)
+        return ("watchdog" not in threads or opened == loops or
+                not os.path.exists("/proc/self/schedstat"))
 
     def rss(self):
         """Private memory in bytes, without the pages of the binary's file. (Not

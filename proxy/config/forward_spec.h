@@ -40,6 +40,14 @@ struct TargetSpec {
   std::string text;
 };
 
+// Whether bytes go from socket to socket through a pipe instead of through this
+// process.
+enum class SpliceMode : uint8_t {
+  kAuto,  // a stream that is bulk at the moment
+  kOn,    // from the first byte
+  kOff,
+};
+
 struct ForwardSpec {
   std::string name;  // [a-z][a-z0-9_-]{0,31}, unique
   ListenSpec listen;
@@ -52,6 +60,17 @@ struct ForwardSpec {
   bool no_delay = true;
   // Idle time before the first keepalive probe; kForever: off.
   Duration keepalive = std::chrono::seconds(60);
+  // How long sent bytes may stay unacknowledged, or a peer may not read
+  // (TCP_USER_TIMEOUT); kForever: the kernel's own rules.
+  Duration user_timeout = kForever;
+  // How long the kernel holds back a client that has not sent anything yet
+  // (TCP_DEFER_ACCEPT, whole seconds); kForever: off.
+  Duration defer = kForever;
+  bool fast_open = false;  // takes bytes that come with a SYN (TCP_FASTOPEN)
+  // Of each socket, in bytes (SO_RCVBUF, SO_SNDBUF); 0: the kernel tunes them.
+  int64_t receive_buffer = 0;
+  int64_t send_buffer = 0;
+  SpliceMode splice = SpliceMode::kAuto;
 
   std::string text;  // the spec as it was given, for messages
 };

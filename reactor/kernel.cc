@@ -1,6 +1,7 @@
 #include "reactor/kernel.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -62,6 +63,29 @@ class RealKernel final : public Kernel {
   }
   SysResult GetPeerName(int fd, sockaddr* address, socklen_t* size) override {
     return Result(::getpeername(fd, address, size));
+  }
+  SysResult Pipe(int ends[2], int flags) override {
+    return Result(::pipe2(ends, flags));
+  }
+  SysResult SetPipeSize(int fd, size_t bytes) override {
+    return Result(::fcntl(fd, F_SETPIPE_SZ, bytes));
+  }
+  SysResult GetPipeSize(int fd) override {
+    return Result(::fcntl(fd, F_GETPIPE_SZ));
+  }
+  SysResult Read(int fd, void* data, size_t size) override {
+    int64_t r;
+    do r = ::read(fd, data, size);
+    while (r < 0 && errno == EINTR);
+    return Result(r);
+  }
+  SysResult Splice(int from, int to, size_t size) override {
+    int64_t r;
+    do
+      r = ::splice(from, nullptr, to, nullptr, size,
+                   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    while (r < 0 && errno == EINTR);
+    return Result(r);
   }
   SysResult SendQueue(int fd) override {
     int bytes = 0;

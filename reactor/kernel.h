@@ -47,6 +47,17 @@ class Kernel {
                                socklen_t* size) = 0;
   virtual SysResult GetSockName(int fd, sockaddr* address, socklen_t* size) = 0;
   virtual SysResult GetPeerName(int fd, sockaddr* address, socklen_t* size) = 0;
+  // pipe2(2): the end to read from, then the one to write to.
+  virtual SysResult Pipe(int ends[2], int flags) = 0;
+  // F_SETPIPE_SZ and F_GETPIPE_SZ of fcntl(2); the value is the capacity.
+  virtual SysResult SetPipeSize(int fd, size_t bytes) = 0;
+  virtual SysResult GetPipeSize(int fd) = 0;
+  // read(2), of a pipe.
+  virtual SysResult Read(int fd, void* data, size_t size) = 0;
+  // splice(2) between a socket and a pipe, with SPLICE_F_NONBLOCK and
+  // SPLICE_F_MOVE; never SPLICE_F_MORE, which holds back the tail. Has no
+  // MSG_NOSIGNAL: the process ignores SIGPIPE.
+  virtual SysResult Splice(int from, int to, size_t size) = 0;
   // SIOCOUTQ: bytes not yet acknowledged (TCP) or not yet read (AF_UNIX).
   virtual SysResult SendQueue(int fd) = 0;
   // Never retried: on Linux the descriptor is gone even after EINTR.

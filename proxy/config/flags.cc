@@ -35,6 +35,9 @@ DEFINE_int32(max_connections, 0,
 DEFINE_string(buffer_memory, "0",
               "bytes that waiting data may take in all, such as 64MiB; 0: a "
               "quarter of the memory limit");
+DEFINE_int32(splice_pipes, -1,
+             "pipes at once for bulk streams, each of two descriptors; -1: one "
+             "for 32 descriptors, up to 1024; 0: none, all is copied");
 
 DEFINE_string(admin, "127.0.0.1:9464",
               "where the status page, /metrics, probes and commands are "
@@ -86,6 +89,7 @@ constexpr FlagInfo kFlags[] = {
     {"loop_metrics", "", "Loops"},
     {"max_connections", "N", "Limits"},
     {"buffer_memory", "SIZE", "Limits"},
+    {"splice_pipes", "N", "Limits"},
     {"admin", "ADDRESS", "Surroundings"},
     {"probes", "ADDRESS", "Surroundings"},
     {"resolvers", "LIST", "Surroundings"},

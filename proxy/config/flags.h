@@ -25,6 +25,7 @@ DECLARE_bool(loop_metrics);
 // Limits.
 DECLARE_int32(max_connections);
 DECLARE_string(buffer_memory);
+DECLARE_int32(splice_pipes);
 
 // Around it.
 DECLARE_string(admin);

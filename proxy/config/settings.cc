@@ -256,6 +256,8 @@ absl::StatusOr<Settings> SettingsFromFlags() {
         ReadShard(&settings.shard),
         ReadNumber("max_connections", FLAGS_max_connections, 0, INT32_MAX,
                    &settings.max_connections),
+        ReadNumber("splice_pipes", FLAGS_splice_pipes, -1, INT32_MAX,
+                   &settings.splice_pipes),
         ReadTime("stall_threshold", FLAGS_stall_threshold,
                  std::chrono::milliseconds(1), &settings.stall_threshold),
         ReadBufferMemory(&settings.buffer_memory), ReadAdmin(&settings.admin),

@@ -36,6 +36,7 @@ struct Settings {
   bool loop_metrics = true;            // off: to measure what they cost
 
   int max_connections = 0;    // 0: as many as the descriptors allow
+  int splice_pipes = -1;      // -1: by the descriptors
   int64_t buffer_memory = 0;  // bytes; 0: a quarter of the memory limit
 
   // None: off. Else of kind kHostPort, and the host is an address, no name, or

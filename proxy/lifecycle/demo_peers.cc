@@ -37,12 +37,15 @@ class EchoServer::Connection final : private TransportObserver,
 
   void Run() noexcept override {
     if (over()) return;
-    const Pump::Counters counters{&server_->moved_, &server_->moved_,
-                                  &server_->moved_, &server_->moved_};
     Reactor& reactor = *server_->reactor_;
-    const Pump::Outcome outcome = pump_.Run(reactor.kernel(), server_->pool_,
-                                            transport_, transport_, counters,
-                                            /*last=*/false);
+    const Pump::Site site{
+        .kernel = &reactor.kernel(),
+        .pools = &server_->pools_,
+        .counters = {&server_->moved_, &server_->moved_, &server_->moved_,
+                     server_->relayed_.data()},
+        .splice = SpliceMode::kOff};
+    const Pump::Outcome outcome =
+        pump_.Run(site, transport_, transport_, /*last=*/false);
     if (outcome != Pump::Outcome::kWaiting) return reactor.Enqueue(this);
     if (pump_.wants_write(transport_)) transport_.Arm(&reactor, kWrite);
     if (pump_.wants_read()) transport_.Arm(&reactor, kRead);
@@ -54,7 +57,9 @@ class EchoServer::Connection final : private TransportObserver,
 };
 
 EchoServer::EchoServer(Reactor* reactor, UniqueFd listener)
-    : reactor_(reactor), listener_(std::move(listener)) {
+    : reactor_(reactor),
+      listener_(std::move(listener)),
+      pools_(1 << 20, {.reactor = reactor}) {
   const Reactor::Registration registration =
       reactor_->Register(listener_.get(), FdKind::kLevel, this);
   CHECK_EQ(registration.error, 0);

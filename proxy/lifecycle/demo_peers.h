@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "metrics/instrument.h"
-#include "proxy/relay/buffer_pool.h"
 #include "proxy/relay/pump.h"
 #include "proxy/relay/transport.h"
 #include "reactor/address.h"
@@ -37,8 +36,9 @@ class EchoServer final : public EventHandler {
   Reactor* const reactor_;
   UniqueFd listener_;
   Handle handle_ = Handle::kNone;
-  BufferPool pool_{1 << 20};
+  RelayPools pools_;
   Counter moved_;
+  std::array<Counter, kRelayPathNames.size()> relayed_;
   std::vector<std::unique_ptr<Connection>> connections_;
 };
 

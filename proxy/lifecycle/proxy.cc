@@ -145,9 +145,14 @@ void Proxy::MakeWorkers() {
     taken += static_cast<int64_t>(bound.sockets.size());
   }
   if (settings_.probes.has_value()) taken += kAdminFds;
+  const int64_t descriptors =
+      std::min<int64_t>(fd_limit_, control_->poller().fd_limit());
+  const int64_t pipes = settings_.splice_pipes >= 0 ? settings_.splice_pipes
+                                                    : DefaultPipes(descriptors);
   FdLimits limits{.open_files = fd_limit_,
                   .poller_limit = control_->poller().fd_limit(),
                   .taken = taken,
+                  .pipes = 2 * pipes,
                   .configured = settings_.max_connections};
   admission_ = std::make_unique<Admission>(MaxConnections(limits));
   loads_ = std::make_unique<LoadMatrix>(pool_->size());
@@ -164,6 +169,8 @@ void Proxy::MakeWorkers() {
     options.loads = loads_.get();
     options.shard = settings_.shard;
     options.buffer_memory = static_cast<size_t>(memory) / pool_->size();
+    options.max_pipes = static_cast<size_t>(pipes) / pool_->size();
+    options.pipe_memory = PipeMemory() / pool_->size();
     options.log = sinks_[i];
     options.local_ports = PortRange::Ephemeral();
     options.workers = &workers_;

@@ -4,6 +4,7 @@
 #ifndef PROXY_RELAY_ADMISSION_H_
 #define PROXY_RELAY_ADMISSION_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 
@@ -23,6 +24,12 @@ struct FdLimits {
   int64_t pipes = 0;                 // cap of the pipe pools, in descriptors
   int64_t configured = 0;            // --max_connections; 0: none
 };
+
+// How many pipes the pools may lend in all where nobody says so: one for 32 of
+// `descriptors`, and no more than an unprivileged user gets in full size.
+constexpr int64_t DefaultPipes(int64_t descriptors) {
+  return std::min<int64_t>(descriptors / 32, 1024);
+}
 
 // How many connections fit: each takes two descriptors, and no number may reach
 // the poller's limit. At least 0.

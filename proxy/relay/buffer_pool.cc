@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "glog/logging.h"
 
@@ -11,9 +12,9 @@ bool BufferPool::Available() {
   if (lent_ + kBufferSize > cap_) return false;
   if (!free_.empty()) return true;
   // Not zeroed: pages that no byte reaches cost nothing.
-  std::unique_ptr<char[]> memory(new (std::nothrow) char[kBufferSize]);
-  if (memory == nullptr) return false;
-  free_.push_back(std::move(memory));
+  std::unique_ptr<Buffer::Block> block(new (std::nothrow) Buffer::Block);
+  if (block == nullptr) return false;
+  free_.push_back(std::move(block));
   return true;
 }
 
@@ -21,17 +22,18 @@ Buffer BufferPool::Borrow(std::span<const char> bytes) {
   DCHECK(!free_.empty());
   DCHECK_LE(bytes.size(), kBufferSize);
   Buffer buffer;
-  buffer.data_ = std::move(free_.back());
+  buffer.block_ = std::move(free_.back());
   free_.pop_back();
   lent_ += kBufferSize;
-  std::memcpy(buffer.data_.get(), bytes.data(), bytes.size());
-  buffer.end_ = static_cast<uint32_t>(bytes.size());
+  std::memcpy(buffer.block_->bytes, bytes.data(), bytes.size());
+  buffer.block_->begin = 0;
+  buffer.block_->end = static_cast<uint32_t>(bytes.size());
   held_.Add(static_cast<int64_t>(bytes.size()));
   return buffer;
 }
 
 void BufferPool::Consume(Buffer* buffer, size_t size) {
-  buffer->begin_ += static_cast<uint32_t>(size);
+  buffer->block_->begin += static_cast<uint32_t>(size);
   held_.Add(-static_cast<int64_t>(size));
 }
 
@@ -39,8 +41,8 @@ void BufferPool::Return(Buffer* buffer) {
   if (!buffer->borrowed()) return;
   lent_ -= kBufferSize;
   held_.Add(-static_cast<int64_t>(buffer->size()));
-  if (free_.size() < kKept) free_.push_back(std::move(buffer->data_));
-  *buffer = Buffer();
+  if (free_.size() < kKept) free_.push_back(std::move(buffer->block_));
+  buffer->block_.reset();
 }
 
 void BufferPool::Disown(const Buffer& buffer) {

@@ -8,39 +8,32 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include "metrics/instrument.h"
 
 namespace weir {
 
-// A borrowed buffer and the bytes in it. Owns its memory; it goes back through
-// BufferPool::Return().
+// A borrowed buffer and the bytes in it: one pointer, for an idle session holds
+// none. Owns its memory; it goes back through BufferPool::Return().
 class Buffer {
  public:
-  Buffer() = default;
-  Buffer(Buffer&& other) noexcept
-      : data_(std::move(other.data_)),
-        begin_(std::exchange(other.begin_, 0)),
-        end_(std::exchange(other.end_, 0)) {}
-  Buffer& operator=(Buffer&& other) noexcept {
-    data_ = std::move(other.data_);
-    begin_ = std::exchange(other.begin_, 0);
-    end_ = std::exchange(other.end_, 0);
-    return *this;
+  bool borrowed() const { return block_ != nullptr; }
+  bool empty() const { return size() == 0; }
+  size_t size() const {
+    return borrowed() ? block_->end - block_->begin : size_t{0};
   }
-
-  bool borrowed() const { return data_ != nullptr; }
-  bool empty() const { return begin_ == end_; }
-  size_t size() const { return end_ - begin_; }
-  const char* data() const { return data_.get() + begin_; }
+  // Requires that it is borrowed.
+  const char* data() const { return block_->bytes + block_->begin; }
 
  private:
   friend class BufferPool;
-  std::unique_ptr<char[]> data_;
-  uint32_t begin_ = 0;
-  uint32_t end_ = 0;
+  struct Block {
+    uint32_t begin;
+    uint32_t end;
+    char bytes[64 * 1024];
+  };
+  std::unique_ptr<Block> block_;
 };
 
 // One reactor's. Loop thread only.
@@ -48,7 +41,7 @@ class BufferPool {
  public:
   // The size of a buffer, and of the scratch buffer that a read fills: what one
   // send left over always fits.
-  static constexpr size_t kBufferSize = 64 * 1024;
+  static constexpr size_t kBufferSize = sizeof(Buffer::Block::bytes);
 
   // `cap` bounds the bytes that are lent at a time.
   explicit BufferPool(size_t cap) : cap_(cap) { free_.reserve(kKept); }
@@ -88,7 +81,7 @@ class BufferPool {
   size_t lent_ = 0;
   Gauge held_;
   std::unique_ptr<char[]> scratch_{new char[kBufferSize]};
-  std::vector<std::unique_ptr<char[]>> free_;
+  std::vector<std::unique_ptr<Buffer::Block>> free_;
 };
 
 }  // namespace weir

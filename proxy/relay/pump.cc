@@ -2,26 +2,26 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
 
 namespace weir {
 
 using Io = Transport::Io;
 
-Pump::Outcome Pump::Run(Kernel& kernel, BufferPool& pool, Transport& source,
-                        Transport& target, const Counters& counters,
+Pump::Outcome Pump::Run(const Site& site, Transport& source, Transport& target,
                         bool last) {
   const uint64_t limit = bytes_ + kBudget;
   for (;;) {
     Step step = Step::kMoved;
     if (owed_ > 0) {
-      step = Settle(kernel, pool, source, counters);
-    } else if (!buffer_.empty()) {
+      step = Settle(site, source);
+    } else if (buffered() > 0) {
       if (!target.writable()) return Outcome::kWaiting;
-      step = Flush(kernel, pool, target, counters);
+      step = buffer_.empty() ? Drain(site, target) : Flush(site, target);
     } else if (end_ != End::kOpen) {
       if (end_ == End::kFin && !fin_sent_) {
         fin_sent_ = true;
-        if (!last) target.ShutdownWrite(kernel);
+        if (!last) target.ShutdownWrite(*site.kernel);
       }
       return Outcome::kWaiting;
     } else if (!source.readable() || !target.writable()) {
@@ -29,21 +29,27 @@ Pump::Outcome Pump::Run(Kernel& kernel, BufferPool& pool, Transport& source,
     } else if (bytes_ >= limit) {
       return Outcome::kYielded;
     } else {
-      step = Move(kernel, pool, source, target, counters);
+      step = Move(site, source, target);
     }
     if (step == Step::kStarved) return Outcome::kStarved;
     // A target that failed may have taken the bytes, but nobody will read them.
     if (target.error() != 0) {
-      Abandon(pool, counters);
+      Abandon(site);
       return Outcome::kWaiting;
     }
   }
 }
 
-Pump::Step Pump::Move(Kernel& kernel, BufferPool& pool, Transport& source,
-                      Transport& target, const Counters& counters) {
-  return pool.Available() ? Copy(kernel, pool, source, target, counters)
-                          : Peek(kernel, pool, source, target, counters);
+Pump::Step Pump::Move(const Site& site, Transport& source, Transport& target) {
+  if (site.splice == SpliceMode::kOn && !refused_) bulk_ = true;
+  return bulk_ ? Splice(site, source, target)
+               : CopyOrPeek(site, source, target);
+}
+
+Pump::Step Pump::CopyOrPeek(const Site& site, Transport& source,
+                            Transport& target) {
+  return site.pools->buffers.Available() ? Copy(site, source, target)
+                                         : Peek(site, source, target);
 }
 
 Pump::Step Pump::ReadEnded(Io io, const Transport& source) {
@@ -59,104 +65,133 @@ Pump::Step Pump::ReadEnded(Io io, const Transport& source) {
       return Step::kStarved;
     case Io::kBlocked:
     case Io::kMoved:
+    case Io::kUnsure:
+    case Io::kRefused:
       break;
   }
   return Step::kBlocked;
 }
 
-void Pump::CountSent(size_t bytes, const Counters& counters) {
+void Pump::CountSent(size_t bytes, RelayPath path, const Site& site) {
   bytes_ += bytes;
-  counters.sent->Add(bytes);
-  counters.copied->Add(bytes);
+  site.counters.sent->Add(bytes);
+  site.counters.relayed[static_cast<size_t>(path)].Add(bytes);
 }
 
-Pump::Step Pump::Copy(Kernel& kernel, BufferPool& pool, Transport& source,
-                      Transport& target, const Counters& counters) {
-  const std::span<char> scratch = pool.scratch();
+void Pump::Judge(size_t bytes, const Site& site) {
+  if (site.splice != SpliceMode::kAuto || refused_) return;
+  const bool change = bulk_ ? bytes < kSmallRead : bytes >= kLargeRead;
+  if (!change) {
+    streak_ = 0;
+  } else if (++streak_ == kStreak) {
+    bulk_ = !bulk_;
+    streak_ = 0;
+  }
+}
+
+void Pump::RefuseSplice(const Site& site) {
+  site.pools->pipes.Count(SpliceFallback::kRefused);
+  refused_ = true;
+  bulk_ = false;
+}
+
+Pump::Step Pump::Copy(const Site& site, Transport& source, Transport& target) {
+  BufferPool& buffers = site.pools->buffers;
+  const std::span<char> scratch = buffers.scratch();
   const Transport::IoResult read =
-      source.Read(kernel, scratch.data(), scratch.size());
+      source.Read(*site.kernel, scratch.data(), scratch.size());
   if (read.io != Io::kMoved) return ReadEnded(read.io, source);
-  counters.received->Add(read.bytes);
+  site.counters.received->Add(read.bytes);
+  Judge(read.bytes, site);
   const Transport::IoResult write =
-      target.Write(kernel, scratch.data(), read.bytes);
-  CountSent(write.bytes, counters);
+      target.Write(*site.kernel, scratch.data(), read.bytes);
+  CountSent(write.bytes, RelayPath::kCopy, site);
   if (write.bytes < read.bytes) {
     buffer_ =
-        pool.Borrow(scratch.subspan(write.bytes, read.bytes - write.bytes));
+        buffers.Borrow(scratch.subspan(write.bytes, read.bytes - write.bytes));
   }
   return write.io == Io::kStarved ? Step::kStarved : Step::kMoved;
 }
 
-Pump::Step Pump::Peek(Kernel& kernel, BufferPool& pool, Transport& source,
-                      Transport& target, const Counters& counters) {
-  const std::span<char> scratch = pool.scratch();
+Pump::Step Pump::Peek(const Site& site, Transport& source, Transport& target) {
+  const std::span<char> scratch = site.pools->buffers.scratch();
   const Transport::IoResult read =
-      source.Read(kernel, scratch.data(), scratch.size(), /*peek=*/true);
+      source.Read(*site.kernel, scratch.data(), scratch.size(), /*peek=*/true);
   if (read.io != Io::kMoved) return ReadEnded(read.io, source);
+  Judge(read.bytes, site);
   const Transport::IoResult write =
-      target.Write(kernel, scratch.data(), read.bytes);
-  CountSent(write.bytes, counters);
+      target.Write(*site.kernel, scratch.data(), read.bytes);
+  CountSent(write.bytes, RelayPath::kCopy, site);
   owed_ = static_cast<uint32_t>(write.bytes);
   if (write.io == Io::kStarved) return Step::kStarved;
-  return owed_ > 0 ? Settle(kernel, pool, source, counters) : Step::kMoved;
+  return owed_ > 0 ? Settle(site, source) : Step::kMoved;
 }
 
-Pump::Step Pump::Settle(Kernel& kernel, BufferPool& pool, Transport& source,
-                        const Counters& counters) {
+Pump::Step Pump::Settle(const Site& site, Transport& source) {
   while (owed_ > 0) {
     const Transport::IoResult read =
-        source.Read(kernel, pool.scratch().data(), owed_);
+        source.Read(*site.kernel, site.pools->buffers.scratch().data(), owed_);
     // The bytes are there, for they were seen; only the kernel's memory may be
     // short. Anything else is a broken source, whose end says so.
     if (read.io == Io::kBlocked || read.io == Io::kStarved) {
       return Step::kStarved;
     }
     if (read.io != Io::kMoved) {
-      counters.received->Add(owed_);  // it was sent
+      site.counters.received->Add(owed_);  // it was sent
       owed_ = 0;
       return ReadEnded(read.io, source);
     }
     owed_ -= static_cast<uint32_t>(read.bytes);
-    counters.received->Add(read.bytes);
+    site.counters.received->Add(read.bytes);
   }
   return Step::kMoved;
 }
 
-Pump::Step Pump::Flush(Kernel& kernel, BufferPool& pool, Transport& target,
-                       const Counters& counters) {
+Pump::Step Pump::Flush(const Site& site, Transport& target) {
+  BufferPool& buffers = site.pools->buffers;
   const Transport::IoResult write =
-      target.Write(kernel, buffer_.data(), buffer_.size());
-  CountSent(write.bytes, counters);
-  pool.Consume(&buffer_, write.bytes);
-  if (buffer_.empty()) pool.Return(&buffer_);
+      target.Write(*site.kernel, buffer_.data(), buffer_.size());
+  CountSent(write.bytes, RelayPath::kCopy, site);
+  buffers.Consume(&buffer_, write.bytes);
+  if (buffer_.empty()) buffers.Return(&buffer_);
   return write.io == Io::kStarved ? Step::kStarved : Step::kMoved;
 }
 
-void Pump::Abandon(BufferPool& pool, const Counters& counters) {
+void Pump::Abandon(const Site& site) {
   StopReading();
-  counters.discarded->Add(buffer_.size());
-  pool.Return(&buffer_);
+  site.counters.discarded->Add(buffered());
+  site.pools->buffers.Return(&buffer_);
+  site.pools->pipes.Return(std::move(pipe_));
   // Sent already, so it counts as received; the socket dies with it.
-  counters.received->Add(owed_);
+  site.counters.received->Add(owed_);
   owed_ = 0;
 }
 
-bool Pump::Discard(Kernel& kernel, BufferPool& pool, Transport& source,
-                   const Counters& counters) {
-  const std::span<char> scratch = pool.scratch();
+bool Pump::Discard(const Site& site, Transport& source) {
+  const std::span<char> scratch = site.pools->buffers.scratch();
   size_t dropped = 0;
   while (end_ == End::kOpen && source.readable() && dropped < kBudget) {
     const Transport::IoResult read =
-        source.Read(kernel, scratch.data(), scratch.size());
+        source.Read(*site.kernel, scratch.data(), scratch.size());
     if (read.io != Io::kMoved) {
       ReadEnded(read.io, source);
       break;
     }
     dropped += read.bytes;
-    counters.received->Add(read.bytes);
-    counters.discarded->Add(read.bytes);
+    site.counters.received->Add(read.bytes);
+    site.counters.discarded->Add(read.bytes);
   }
   return dropped > 0;
+}
+
+void Pump::Disown(RelayPools& pools) const {
+  pools.buffers.Disown(buffer_);
+  pools.pipes.Disown(pipe_);
+}
+
+void Pump::Adopt(RelayPools& pools) const {
+  pools.buffers.Adopt(buffer_);
+  pools.pipes.Adopt(pipe_);
 }
 
 }  // namespace weir

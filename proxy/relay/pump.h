@@ -7,7 +7,11 @@
 #include <cstdint>
 
 #include "metrics/instrument.h"
+#include "proxy/config/forward_spec.h"
+#include "proxy/observe/worker_metrics.h"
 #include "proxy/relay/buffer_pool.h"
+#include "proxy/relay/pipe_pool.h"
+#include "proxy/relay/relay_pools.h"
 #include "proxy/relay/transport.h"
 #include "reactor/kernel.h"
 
@@ -17,17 +21,30 @@ namespace weir {
 // stream behind them. Loop thread only.
 //
 // How bytes are moved is decided here, a step at a time, so that a direction
-// may change its way while it runs (Move()): by a copy through the pool's
-// scratch buffer, of which only what the target did not take moves into a
-// borrowed one; or, when the pool's cap is reached, by peeking: what the target
-// takes of it is then consumed, and the rest stays in the source's socket. A
-// stalled reader so costs at most one buffer, and no session waits for the
-// buffers of another.
+// changes its way while it runs (Move()):
+//
+// - by a copy through the pool's scratch buffer, of which only what the target
+//   did not take moves into a borrowed one: best for small messages;
+// - by splicing through a borrowed pipe, once kStreak reads in a row were
+//   large, until as many are small: best for bulk. Where no pipe is to be had
+//   this step copies, and the next one tries again;
+// - by peeking when the cap of the buffers is reached: what the target takes is
+//   then consumed, and the rest stays in the source's socket.
+//
+// A stalled reader so costs at most one buffer or one pipe, and no session
+// waits for what another one borrowed.
 class Pump {
  public:
   // What a call of Run() may move before others have their turn. 256 KiB are
-  // four reads, 50 to 100 us on loopback.
+  // four reads, 50 to 100 us on loopback; a splice of a full pipe takes no
+  // longer.
   static constexpr size_t kBudget = 256 * 1024;
+
+  // How many large reads in a row make a stream bulk, and how many small ones
+  // make it none.
+  static constexpr uint8_t kStreak = 3;
+  static constexpr size_t kLargeRead = 32 * 1024;
+  static constexpr size_t kSmallRead = 8 * 1024;
 
   enum class Outcome : uint8_t {
     kWaiting,  // for a transport; wants_read() and wants_write() say which
@@ -40,7 +57,15 @@ class Pump {
     Counter* received;
     Counter* sent;
     Counter* discarded;
-    Counter* copied;  // sent, whatever the forward
+    Counter* relayed;  // kRelayPathNames.size() of them: sent, by path
+  };
+
+  // Where it works; not kept, for an idle session must stay small.
+  struct Site {
+    Kernel* kernel;
+    RelayPools* pools;
+    Counters counters;
+    SpliceMode splice;
   };
 
   // How the stream of the source stands.
@@ -55,8 +80,8 @@ class Pump {
   // read and not sent is discarded (and counted), and the target's error() says
   // why. `last`: the other direction is over, so the end of this one is told by
   // the close that follows.
-  Outcome Run(Kernel& kernel, BufferPool& pool, Transport& source,
-              Transport& target, const Counters& counters, bool last);
+  Outcome Run(const Site& site, Transport& source, Transport& target,
+              bool last);
 
   // Reads no more; what is buffered is still sent, but no FIN behind it.
   void StopReading() {
@@ -65,13 +90,12 @@ class Pump {
     }
   }
   // Neither reads nor sends any more; what is buffered is discarded.
-  void Abandon(BufferPool& pool, const Counters& counters);
+  void Abandon(const Site& site);
 
   // Reads and drops (counted) what the source still sends, up to the budget,
   // and notes its end. For a drain: nobody waits for these bytes. Returns
   // whether there were any.
-  bool Discard(Kernel& kernel, BufferPool& pool, Transport& source,
-               const Counters& counters);
+  bool Discard(const Site& site, Transport& source);
 
   // Whether a Run() could move something now.
   bool CanRead(const Transport& source, const Transport& target) const {
@@ -79,46 +103,62 @@ class Pump {
   }
   // Waits for bytes of the source (if the target would take them).
   bool wants_read() const { return end_ == End::kOpen && flushed(); }
-  // Bytes wait for the target to take them: in the buffer or, when there was
-  // none to borrow, still in the source's socket.
+  // Bytes wait for the target to take them: in the buffer or the pipe or, when
+  // there was none to borrow, still in the source's socket.
   bool wants_write(const Transport& source) const {
-    return !buffer_.empty() || (wants_read() && source.readable());
+    return buffered() > 0 || (wants_read() && source.readable());
   }
 
   End end() const { return end_; }
   bool fin_sent() const { return fin_sent_; }
   // Nothing that was read is left here.
-  bool flushed() const { return buffer_.empty() && owed_ == 0; }
-  size_t buffered() const { return buffer_.size(); }
+  bool flushed() const { return buffered() == 0 && owed_ == 0; }
+  size_t buffered() const {
+    return buffer_.size() + (pipe_ == nullptr ? 0 : pipe_->size());
+  }
   uint64_t bytes() const { return bytes_; }  // sent, in all
+  // How the next bytes go, if there is a pipe.
+  RelayPath path() const {
+    return bulk_ ? RelayPath::kSplice : RelayPath::kCopy;
+  }
 
   // For a session that moves to another reactor.
-  void Disown(BufferPool& pool) const { pool.Disown(buffer_); }
-  void Adopt(BufferPool& pool) const { pool.Adopt(buffer_); }
+  void Disown(RelayPools& pools) const;
+  void Adopt(RelayPools& pools) const;
 
  private:
   enum class Step : uint8_t { kMoved, kBlocked, kStarved };
 
-  Step Move(Kernel& kernel, BufferPool& pool, Transport& source,
-            Transport& target, const Counters& counters);
-  Step Copy(Kernel& kernel, BufferPool& pool, Transport& source,
-            Transport& target, const Counters& counters);
-  Step Peek(Kernel& kernel, BufferPool& pool, Transport& source,
-            Transport& target, const Counters& counters);
+  Step Move(const Site& site, Transport& source, Transport& target);
+  Step Splice(const Site& site, Transport& source, Transport& target);
+  Step CopyOrPeek(const Site& site, Transport& source, Transport& target);
+  Step Copy(const Site& site, Transport& source, Transport& target);
+  Step Peek(const Site& site, Transport& source, Transport& target);
   // Sends what is buffered.
-  Step Flush(Kernel& kernel, BufferPool& pool, Transport& target,
-             const Counters& counters);
+  Step Flush(const Site& site, Transport& target);
+  // Sends what is in the pipe.
+  Step Drain(const Site& site, Transport& target);
+  // Takes bytes out of a pipe that the target does not take them from.
+  Step Spill(const Site& site);
   // Consumes what was peeked and sent.
-  Step Settle(Kernel& kernel, BufferPool& pool, Transport& source,
-              const Counters& counters);
+  Step Settle(const Site& site, Transport& source);
   Step ReadEnded(Transport::Io io, const Transport& source);
-  void CountSent(size_t bytes, const Counters& counters);
+  void CountSent(size_t bytes, RelayPath path, const Site& site);
+  // A read brought this much: is the stream bulk?
+  void Judge(size_t bytes, const Site& site);
+  // The kernel does not splice these sockets, now and ever.
+  void RefuseSplice(const Site& site);
 
-  Buffer buffer_;
+  Buffer buffer_;  // what is in it came before what is in the pipe
+  PipePtr pipe_;
   uint64_t bytes_ = 0;
   uint32_t owed_ = 0;  // sent after a peek, not yet consumed
   End end_ = End::kOpen;
-  bool fin_sent_ = false;
+  uint8_t streak_ : 2 = 0;  // reads in a row that speak for a change
+  bool fin_sent_ : 1 = false;
+  bool bulk_ : 1 = false;
+  bool refused_ : 1 = false;  // RefuseSplice()
+  uint8_t pipe_window_ = 0;   // see PipePool::Borrow()
 };
 
 }  // namespace weir

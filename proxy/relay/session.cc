@@ -70,8 +70,11 @@ void Session::Run() noexcept {
 void Session::Describe() const {
   const bool connecting =
       stage_ == Stage::kWaiting || stage_ == Stage::kConnecting;
-  host_->reactor().Describe(
-      connecting ? CallbackKind::kConnect : CallbackKind::kRelay, subject());
+  host_->reactor().Describe(connecting ? CallbackKind::kConnect
+                            : path() == RelayPath::kSplice
+                                ? CallbackKind::kSplice
+                                : CallbackKind::kRelay,
+                            subject());
 }
 
 void Session::Drive() {
@@ -145,20 +148,22 @@ void Session::Connected(Connector::Outcome outcome) {
   }
 }
 
-Pump::Counters Session::CountersOf(const Pump* pump) const {
+Pump::Site Session::SiteOf(const Pump* pump) const {
   ForwardShard& metrics = *forward_->metrics;
   const size_t from = Index(pump == &up_ ? Side::kClient : Side::kUpstream);
-  return {&metrics.received[from], &metrics.sent[1 - from],
-          &metrics.discarded[from],
-          &forward_->worker->relayed[Index(RelayPath::kCopy)]};
+  return {
+      .kernel = &host_->reactor().kernel(),
+      .pools = &host_->pools(),
+      .counters = {&metrics.received[from], &metrics.sent[1 - from],
+                   &metrics.discarded[from], forward_->worker->relayed.data()},
+      .splice = forward_->spec->splice};
 }
 
 void Session::RunPump(Pump* pump, Transport* source, Transport* target) {
   Reactor& reactor = host_->reactor();
   const uint64_t before = pump->bytes() + pump->buffered();
   const Pump& other = pump == &up_ ? down_ : up_;
-  switch (pump->Run(reactor.kernel(), host_->buffers(), *source, *target,
-                    CountersOf(pump), other.fin_sent())) {
+  switch (pump->Run(SiteOf(pump), *source, *target, other.fin_sent())) {
     case Pump::Outcome::kWaiting:
       break;
     case Pump::Outcome::kYielded:
@@ -244,6 +249,7 @@ SessionInfo Session::Info() const {
   info.bytes_down = down_.bytes();
   info.buffered_up = up_.buffered();
   info.buffered_down = down_.buffered();
+  info.path = path();
   return info;
 }
 

@@ -3,6 +3,7 @@
 #ifndef PROXY_RELAY_SESSION_H_
 #define PROXY_RELAY_SESSION_H_
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
@@ -13,10 +14,10 @@
 #include "proxy/observe/close_reason.h"
 #include "proxy/observe/forward_metrics.h"
 #include "proxy/observe/worker_metrics.h"
-#include "proxy/relay/buffer_pool.h"
 #include "proxy/relay/connector.h"
 #include "proxy/relay/peer_name.h"
 #include "proxy/relay/pump.h"
+#include "proxy/relay/relay_pools.h"
 #include "proxy/relay/session_info.h"
 #include "proxy/relay/transport.h"
 #include "proxy/upstream/address_list.h"
@@ -45,7 +46,7 @@ struct ForwardState {
 class SessionHost {
  public:
   virtual Reactor& reactor() = 0;
-  virtual BufferPool& buffers() = 0;
+  virtual RelayPools& pools() = 0;
   virtual PortRange local_ports() const = 0;
   // See Connector::Site.
   virtual bool verify_connects() const = 0;
@@ -136,6 +137,8 @@ class Session final : public Retired,
   const Connector& connector() const { return connector_; }
   uint64_t bytes_up() const { return up_.bytes(); }
   uint64_t bytes_down() const { return down_.bytes(); }
+  // How bytes are moved now: spliced if those of one direction are.
+  RelayPath path() const { return std::max(up_.path(), down_.path()); }
   MonoTime opened_at() const { return opened_at_; }
   // For the loop's account of what it does.
   Subject subject() const {
@@ -178,7 +181,7 @@ class Session final : public Retired,
   // True when all that was for `target` was sent and acknowledged, or nobody is
   // there to take it.
   bool Delivered(const Pump& pump, const Transport& target);
-  Pump::Counters CountersOf(const Pump* pump) const;
+  Pump::Site SiteOf(const Pump* pump) const;
   void SetStage(Stage stage);
   // Whether reading from `side` waits for the other one to take what it sent.
   void SetPaused(Side side, bool paused);

@@ -40,7 +40,7 @@ void Session::Abort(Transport* dead) {
   // must not take the reset for an end.
   Pump& lost = dead == &client_ ? down_ : up_;
   Pump& kept = dead == &client_ ? up_ : down_;
-  lost.Abandon(host_->buffers(), CountersOf(&lost));
+  lost.Abandon(SiteOf(&lost));
   if (kept.end() == Pump::End::kFin) kept.StopReading();
   BeginAborting();
   Flush();
@@ -109,8 +109,7 @@ void Session::Discard() {
   const std::pair<Pump*, Transport*> sources[] = {{&up_, &client_},
                                                   {&down_, &upstream_}};
   for (const auto& [pump, source] : sources) {
-    const bool dropped = pump->Discard(reactor.kernel(), host_->buffers(),
-                                       *source, CountersOf(pump));
+    const bool dropped = pump->Discard(SiteOf(pump), *source);
     dropped_ |= dropped;
     if (pump->end() != Pump::End::kOpen) continue;
     if (!source->readable()) {
@@ -167,9 +166,8 @@ bool Session::IdleSince(MonoTime since) const {
 void Session::Close(CloseReason reason, Farewell farewell) {
   Reactor& reactor = host_->reactor();
   reactor.Enter(CallbackKind::kClose, subject());
-  BufferPool& buffers = host_->buffers();
-  up_.Abandon(buffers, CountersOf(&up_));
-  down_.Abandon(buffers, CountersOf(&down_));
+  up_.Abandon(SiteOf(&up_));
+  down_.Abandon(SiteOf(&down_));
   client_.Close(&reactor, farewell == Farewell::kReset);
   upstream_.Close(&reactor, farewell == Farewell::kReset);
   reactor.Cancel(this);
@@ -200,8 +198,8 @@ void Session::Detach(absl::AnyInvocable<void(SessionState) &&> done) {
   state.upstream_kind = upstream_.kind();
   state.client_error = client_.error();
   state.upstream_error = upstream_.error();
-  up_.Disown(host_->buffers());
-  down_.Disown(host_->buffers());
+  up_.Disown(host_->pools());
+  down_.Disown(host_->pools());
   state.up = std::move(up_);
   state.down = std::move(down_);
   state.connector = std::move(connector_);
@@ -240,8 +238,8 @@ void Session::Detach(absl::AnyInvocable<void(SessionState) &&> done) {
 void Session::Attach(SessionState state) {
   up_ = std::move(state.up);
   down_ = std::move(state.down);
-  up_.Adopt(host_->buffers());
-  down_.Adopt(host_->buffers());
+  up_.Adopt(host_->pools());
+  down_.Adopt(host_->pools());
   connector_ = std::move(state.connector);
   reason_ = state.reason;
   ended_ = state.ended;

@@ -31,6 +31,7 @@ void Transport::Close(Reactor* reactor, bool reset) {
     (void)SetLingerZero(reactor->kernel(), fd_.get());
   }
   readable_ = writable_ = eof_ = ended_ = ended_checked_ = urgent_ = false;
+  unproven_ = false;
   armed_ = 0;
   if (handle_ == Handle::kNone) return fd_.Reset();
   reactor->Close(std::exchange(handle_, Handle::kNone), std::move(fd_));
@@ -75,6 +76,7 @@ Transport::IoResult Transport::Read(Kernel& kernel, char* data, size_t size,
     return {Io::kEnd};
   }
   if (r.ok()) {
+    unproven_ = false;
     const size_t bytes = static_cast<size_t>(r.value);
     // What was only seen is still there.
     if (bytes < size && !peek) Short();
@@ -100,6 +102,58 @@ Transport::IoResult Transport::Write(Kernel& kernel, const char* data,
       result.bytes = written;
       return result;
     }
+    written += static_cast<size_t>(r.value);
+  }
+  return {Io::kMoved, written};
+}
+
+Transport::IoResult Transport::SpliceFailed(int error) {
+  switch (error) {
+    // Of the call, not of the socket: never stored.
+    case EINVAL:
+    case ENOSYS:
+    case EPERM:
+      return {Io::kRefused};
+    default:
+      return Failed(error);
+  }
+}
+
+Transport::IoResult Transport::ReadInto(Kernel& kernel, PipePool& pool,
+                                        Pipe* pipe, size_t size) {
+  DCHECK(pipe->empty());
+  const SysResult r = kernel.Splice(fd_.get(), pipe->write_end(), size);
+  if (r.ok() && r.value > 0) {
+    // Short or not: a splice also stops where the pipe has no slot left.
+    unproven_ = false;
+    pool.Filled(pipe, static_cast<size_t>(r.value));
+    return {Io::kMoved, static_cast<size_t>(r.value)};
+  }
+  if (r.ok()) return {Io::kUnsure};
+  // At an urgent mark it is EAGAIN for ever. Not every poller tells of the
+  // mark, but then one says readable and not a byte comes.
+  if (r.error == EAGAIN && (urgent_ || unproven_)) return {Io::kUnsure};
+  const IoResult result = SpliceFailed(r.error);
+  if (result.io == Io::kFailed) return {Io::kUnsure};
+  if (result.io == Io::kBlocked) readable_ = false;
+  return result;
+}
+
+Transport::IoResult Transport::WriteFrom(Kernel& kernel, PipePool& pool,
+                                         Pipe* pipe) {
+  size_t written = 0;
+  while (!pipe->empty()) {
+    const SysResult r =
+        kernel.Splice(pipe->read_end(), fd_.get(), pipe->size());
+    if (!r.ok()) {
+      IoResult result = SpliceFailed(r.error);
+      if (result.io == Io::kBlocked || result.io == Io::kFailed) {
+        writable_ = false;
+      }
+      result.bytes = written;
+      return result;
+    }
+    pool.Drained(pipe, static_cast<size_t>(r.value));
     written += static_cast<size_t>(r.value);
   }
   return {Io::kMoved, written};
@@ -135,7 +189,7 @@ void Transport::Arm(Reactor* reactor, Interest interest) {
 void Transport::OnReady(Ready ready) noexcept {
   if ((ready & (kReadable | kEof | kUrgent)) != 0) {
     armed_ &= static_cast<Interest>(~kRead);
-    readable_ = true;
+    readable_ = unproven_ = true;
   }
   if ((ready & kWritable) != 0) {
     armed_ &= static_cast<Interest>(~kWrite);

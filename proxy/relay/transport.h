@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "proxy/relay/pipe_pool.h"
 #include "reactor/fd.h"
 #include "reactor/kernel.h"
 #include "reactor/poller.h"
@@ -37,6 +38,8 @@ class Transport final : public EventHandler {
     kBlocked,  // not now; the poller will say when
     kStarved,  // the kernel ran short of memory; try again in a while
     kFailed,   // error() says why
+    kUnsure,   // splice only: what is there, only a Read() can tell
+    kRefused,  // splice only: the kernel cannot, here; nothing moved
   };
   struct IoResult {
     Io io;
@@ -69,6 +72,12 @@ class Transport final : public EventHandler {
   IoResult Read(Kernel& kernel, char* data, size_t size, bool peek = false);
   // send(2), until all is taken or the kernel takes no more.
   IoResult Write(Kernel& kernel, const char* data, size_t size);
+  // splice(2) into a pipe that is empty, at most `size` bytes. Never kEnd nor
+  // kFailed: where an urgent mark lies behind the last byte, splice says that
+  // the stream ends (or fails) although bytes follow. Then it is kUnsure.
+  IoResult ReadInto(Kernel& kernel, PipePool& pool, Pipe* pipe, size_t size);
+  // As Write(), but splice(2) of all that is in a pipe.
+  IoResult WriteFrom(Kernel& kernel, PipePool& pool, Pipe* pipe);
   // FIN behind what was written. A failure is stored.
   void ShutdownWrite(Kernel& kernel);
   // For `ended` while nothing can be read here: stores the socket's error. Asks
@@ -106,6 +115,7 @@ class Transport final : public EventHandler {
  private:
   // An errno of recv or send.
   IoResult Failed(int error);
+  IoResult SpliceFailed(int error);
   // A read that returned less than it asked for.
   void Short();
 
@@ -121,6 +131,7 @@ class Transport final : public EventHandler {
   bool ended_ : 1 = false;
   bool ended_checked_ : 1 = false;
   bool urgent_ : 1 = false;
+  bool unproven_ : 1 = false;  // no byte came since an event said readable
 };
 
 }  // namespace weir

@@ -35,7 +35,9 @@ std::string More(uint64_t refused) {
 Worker::Worker(Options options)
     : options_(std::move(options)),
       verify_connects_(options_.reactor->poller().name() == "select"),
-      buffers_(options_.buffer_memory),
+      pools_(options_.buffer_memory, {.reactor = options_.reactor,
+                                      .max_pipes = options_.max_pipes,
+                                      .memory = options_.pipe_memory}),
       picker_(options_.loads, options_.shard, options_.index),
       walks_(options_.reactor, &sessions_, [this] { return sessions(); }) {
   for (size_t i = 0; i < options_.forwards->size(); ++i) {
@@ -55,10 +57,14 @@ Worker::~Worker() {
 void Worker::Register(const std::string& reactor, Registry* registry) const {
   accept_metrics_.Register(registry);
   metrics_.Register(reactor, registry);
-  registry->AddGauge("weir_reactor_buffered_bytes",
-                     "Payload that was read and that the other side did not "
-                     "take yet.",
-                     {{"reactor", reactor}}, &buffers_.held());
+  const SpliceMetrics& splice = pools_.pipes.metrics();
+  splice.Register(reactor, registry);
+  for (const Gauge* held : {&pools_.buffers.held(), &splice.held}) {
+    registry->AddGauge("weir_reactor_buffered_bytes",
+                       "Payload that was read and that the other side did not "
+                       "take yet.",
+                       {{"reactor", reactor}}, held);
+  }
 }
 
 void Worker::StartAccepting(const std::vector<Listener>& listeners) {

@@ -23,8 +23,8 @@
 #include "proxy/relay/accept_metrics.h"
 #include "proxy/relay/acceptor.h"
 #include "proxy/relay/admission.h"
-#include "proxy/relay/buffer_pool.h"
 #include "proxy/relay/injected_stall.h"
+#include "proxy/relay/relay_pools.h"
 #include "proxy/relay/session.h"
 #include "proxy/relay/session_info.h"
 #include "proxy/relay/session_walk.h"
@@ -57,6 +57,8 @@ class Worker final : public SessionHost, public AcceptorHost, private Timer {
     LoadMatrix* loads = nullptr;
     ShardPolicy shard = ShardPolicy::kLeast;
     size_t buffer_memory = 0;  // bytes, of this worker
+    size_t max_pipes = 0;      // of this worker
+    size_t pipe_memory = 0;    // bytes, of this worker
     LogSink* log = nullptr;
     PortRange local_ports;
     // All workers, this one too, in the order of their reactors; complete
@@ -98,7 +100,7 @@ class Worker final : public SessionHost, public AcceptorHost, private Timer {
   }
 
   Reactor& reactor() override { return *options_.reactor; }
-  BufferPool& buffers() override { return buffers_; }
+  RelayPools& pools() override { return pools_; }
   Admission& admission() override { return *options_.admission; }
 
   // --- What an operator asks ------------------------------------------------
@@ -170,7 +172,7 @@ class Worker final : public SessionHost, public AcceptorHost, private Timer {
 
   const Options options_;
   const bool verify_connects_;
-  BufferPool buffers_;
+  RelayPools pools_;
   Picker picker_;
   AcceptMetrics accept_metrics_;
   WorkerMetrics metrics_;

@@ -60,6 +60,9 @@ FAMILIES = {
     "weir_backpressure_pauses_total": ("counter", SIDE),
     "weir_backpressure_seconds_total": ("counter", SIDE),
     "weir_relayed_bytes_total": ("counter", {"reactor": None, "path": ("splice", "copy")}),
+    "weir_reactor_pipes": ("gauge", REACTOR),
+    "weir_splice_fallbacks_total": ("counter", {"reason": (
+        "pipes", "descriptors", "memory", "user_limit", "pipe_size", "refused")}),
     "weir_accept_errors_total": ("counter", {"reason": (
         "aborted", "descriptors", "memory", "limit", "other")}),
     "weir_log_dropped_total": ("counter", {"reason": ("full", "output")}),

@@ -1,6 +1,7 @@
 #include "tests/support/faulty_kernel.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -18,6 +19,11 @@ bool IsUnix(Kernel& kernel, int fd) {
   socklen_t size = sizeof(domain);
   kernel.GetSockOpt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size);
   return domain == AF_UNIX;
+}
+
+bool IsSocket(int fd) {
+  struct stat status = {};
+  return ::fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode);
 }
 
 }  // namespace
@@ -55,6 +61,8 @@ int FaultyKernel::Noise(Call call) {
   switch (call) {
     case Call::kRecv:
     case Call::kSend:
+    case Call::kSpliceIn:
+    case Call::kSpliceOut:
       if (!Chance(kStarvedPercent)) return 0;
       return Chance(50) ? ENOBUFS : ENOMEM;
     case Call::kAccept:
@@ -171,6 +179,36 @@ SysResult FaultyKernel::GetPeerName(int fd, sockaddr* address,
                                     socklen_t* size) {
   return Do(Call::kGetPeerName, fd,
             [&] { return real_.GetPeerName(fd, address, size); });
+}
+
+SysResult FaultyKernel::Pipe(int ends[2], int flags) {
+  return Do(Call::kPipe, -1, [&] { return real_.Pipe(ends, flags); });
+}
+
+SysResult FaultyKernel::SetPipeSize(int fd, size_t bytes) {
+  return Do(Call::kSetPipeSize, fd,
+            [&] { return real_.SetPipeSize(fd, bytes); });
+}
+
+SysResult FaultyKernel::GetPipeSize(int fd) {
+  return Do(Call::kGetPipeSize, fd, [&] { return real_.GetPipeSize(fd); });
+}
+
+SysResult FaultyKernel::Read(int fd, void* data, size_t size) {
+  return Do(Call::kReadPipe, fd, [&] { return real_.Read(fd, data, size); });
+}
+
+SysResult FaultyKernel::Splice(int from, int to, size_t size) {
+  if (IsSocket(from)) {
+    return Do(Call::kSpliceIn, from,
+              [&] { return real_.Splice(from, to, size); });
+  }
+  // As Send(), which shares the limit.
+  size = std::min(size, send_limit_);
+  if (noisy_ && size > 1 && Chance(kShortPercent)) {
+    size = 1 + random_() % (size - 1);
+  }
+  return Do(Call::kSpliceOut, to, [&] { return real_.Splice(from, to, size); });
 }
 
 SysResult FaultyKernel::SendQueue(int fd) {

@@ -32,6 +32,12 @@ enum class Call : uint8_t {
   kGetSockOpt,
   kGetSockName,
   kGetPeerName,
+  kPipe,
+  kSetPipeSize,
+  kGetPipeSize,
+  kReadPipe,
+  kSpliceIn,   // the descriptor is the socket's
+  kSpliceOut,  // likewise
   kSendQueue,
   kClose,
 };
@@ -96,6 +102,11 @@ class FaultyKernel final : public Kernel {
                        socklen_t* size) override;
   SysResult GetSockName(int fd, sockaddr* address, socklen_t* size) override;
   SysResult GetPeerName(int fd, sockaddr* address, socklen_t* size) override;
+  SysResult Pipe(int ends[2], int flags) override;
+  SysResult SetPipeSize(int fd, size_t bytes) override;
+  SysResult GetPipeSize(int fd) override;
+  SysResult Read(int fd, void* data, size_t size) override;
+  SysResult Splice(int from, int to, size_t size) override;
   SysResult SendQueue(int fd) override;
   SysResult Close(int fd) override;
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/sockios.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -112,6 +113,8 @@ RelayRig::RelayRig(Options options)
       admission_(options_.max_connections),
       loads_(options_.reactors),
       log_({.fd = -1, .level = LogLevel::kVerbose, .clock = &clock_}) {
+  // As the process does: splice(2) to a dead socket raises it.
+  PCHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
   const FdKind kind = KindOf(options_.wire.client);
   if (kind == FdKind::kTcp) {
     SetStreamOptions(kernel_, listener_.get(), forwards_[0]);
@@ -136,6 +139,8 @@ RelayRig::RelayRig(Options options)
         .loads = &loads_,
         .shard = options_.shard,
         .buffer_memory = options_.buffer_memory,
+        .max_pipes = options_.max_pipes,
+        .pipe_memory = options_.pipe_memory,
         .log = log_.NewSink(),
         .local_ports = options_.local_ports,
         .workers = &workers_,
@@ -176,6 +181,7 @@ void RelayRig::Finish() {
   EXPECT_EQ(Accepted(), Closed());
   EXPECT_EQ(admission_.active(), 0);
   EXPECT_EQ(Lent(), 0u);
+  EXPECT_EQ(LentPipes(), 0u);
   EXPECT_EQ(Received(Side::kClient),
             Sent(Side::kUpstream) + Discarded(Side::kClient));
   EXPECT_EQ(Received(Side::kUpstream),
@@ -186,7 +192,8 @@ void RelayRig::Finish() {
   }
   for (size_t i = 0; i < workers_.size(); ++i) {
     EXPECT_EQ(loads_.Load(i), 0);
-    EXPECT_EQ(workers_[i]->buffers().held().Value(), 0);
+    EXPECT_EQ(workers_[i]->pools().buffers.held().Value(), 0);
+    EXPECT_EQ(workers_[i]->pools().pipes.metrics().held.Value(), 0);
   }
   // Each end has its duration, and nothing pauses any more.
   EXPECT_EQ(Sum([](const ForwardShard& shard) {
@@ -280,11 +287,11 @@ std::string RelayRig::SendUntilBlocked(TestPeer* peer) {
   std::string data = Pattern(kMost);
   size_t sent = 0;
   EXPECT_TRUE(DriveUntil([&] {
-    if (Lent() > 0 || sent + kChunk > kMost) return true;
+    if (Lent() + LentPipes() > 0 || sent + kChunk > kMost) return true;
     sent += peer->Send(std::string_view(data).substr(sent, kChunk));
     return false;
   }));
-  EXPECT_GT(Lent(), 0u) << "never blocked";
+  EXPECT_GT(Lent() + LentPipes(), 0u) << "never blocked";
   data.resize(sent);
   return data;
 }
@@ -436,7 +443,13 @@ size_t RelayRig::Sessions() const {
 
 size_t RelayRig::Lent() const {
   size_t sum = 0;
-  for (const auto& worker : workers_) sum += worker->buffers().lent();
+  for (const auto& worker : workers_) sum += worker->pools().buffers.lent();
+  return sum;
+}
+
+size_t RelayRig::LentPipes() const {
+  size_t sum = 0;
+  for (const auto& worker : workers_) sum += worker->pools().pipes.lent();
   return sum;
 }
 

@@ -24,6 +24,7 @@
 #include "proxy/relay/accept_metrics.h"
 #include "proxy/relay/admission.h"
 #include "proxy/relay/connector.h"
+#include "proxy/relay/pipe_pool.h"
 #include "proxy/relay/shard_policy.h"
 #include "proxy/relay/worker.h"
 #include "reactor/address.h"
@@ -65,6 +66,8 @@ class RelayRig {
     Wire wire;
     size_t reactors = 1;
     size_t buffer_memory = 16 << 20;
+    size_t max_pipes = 16;
+    size_t pipe_memory = PipePool::kMemory;
     int64_t max_connections = 1000;
     ShardPolicy shard = ShardPolicy::kLocal;
     // Of the upstream's listener; 0: of a TCP listener, one connection waits
@@ -148,7 +151,8 @@ class RelayRig {
   uint64_t Accepted() const;
   int64_t Active(Stage stage) const;
   size_t Sessions() const;
-  size_t Lent() const;
+  size_t Lent() const;       // bytes of buffers
+  size_t LentPipes() const;  // pipes
   uint64_t Events() const;
   uint64_t AcceptErrors(AcceptError error) const;
   // Adds all that forwards and workers count; the rig outlives its last scrape.

@@ -164,6 +164,6 @@ TEST(BufferPoolTest, WithoutMemoryThereIsNoneAndLaterThereIs) {
 }  // namespace
 }  // namespace weir
 
-void* operator new[](size_t size, const std::nothrow_t&) noexcept {
-  return weir::out_of_memory ? nullptr : ::operator new[](size);
+void* operator new(size_t size, const std::nothrow_t&) noexcept {
+  return weir::out_of_memory ? nullptr : ::operator new(size);
 }

@@ -1,5 +1,6 @@
 // The relay test matrix: what must hold at the ends of streams and connections,
-// row by row, on each poller, and once more under a kernel that makes noise.
+// row by row, on each poller, and again under a kernel that makes noise, with
+// splicing forced and with none.
 //
 // A test is named after its row of the catalogue of edge cases (C: ends of
 // streams, K: connecting, A: accepting); tests/mutants/run prints the table.
@@ -13,13 +14,20 @@
 #include <utility>
 
 #include "gtest/gtest.h"
+#include "proxy/config/forward_spec.h"
 #include "reactor/poller.h"
 #include "tests/support/relay_rig.h"
 
 namespace weir {
 
+struct RelayCase {
+  PollerKind poller;
+  SpliceMode splice = SpliceMode::kAuto;
+  bool noise = false;
+};
+
 // Tests that hold whatever the kernel does between its promises.
-class RelayMatrix : public testing::TestWithParam<std::pair<PollerKind, bool>> {
+class RelayMatrix : public testing::TestWithParam<RelayCase> {
  protected:
   void TearDown() override {
     rig_.reset();
@@ -31,16 +39,18 @@ class RelayMatrix : public testing::TestWithParam<std::pair<PollerKind, bool>> {
   // A new rig; the one before is finished first, so its peers must be closed.
   RelayRig& Make(RelayRig::Options options = {}) {
     rig_.reset();
-    options.poller = GetParam().first;
+    options.poller = GetParam().poller;
+    options.spec.splice = GetParam().splice;
     rig_ = std::make_unique<RelayRig>(std::move(options));
     if (noisy()) rig_->kernel().MakeNoise(Seed());
     return *rig_;
   }
   RelayRig& Make(const Wire& wire) { return Make({.wire = wire}); }
 
-  bool noisy() const { return GetParam().second; }
-  bool IsSelect() const { return GetParam().first == PollerKind::kSelect; }
-  bool IsEpoll() const { return GetParam().first == PollerKind::kEpoll; }
+  bool noisy() const { return GetParam().noise; }
+  bool Spliced() const { return GetParam().splice == SpliceMode::kOn; }
+  bool IsSelect() const { return GetParam().poller == PollerKind::kSelect; }
+  bool IsEpoll() const { return GetParam().poller == PollerKind::kEpoll; }
 
  private:
   static uint64_t Seed() {
@@ -54,25 +64,32 @@ class RelayMatrix : public testing::TestWithParam<std::pair<PollerKind, bool>> {
 // Tests that count calls or inject faults of their own: without noise.
 class RelayCalls : public RelayMatrix {};
 
-inline std::string MatrixName(
-    const testing::TestParamInfo<std::pair<PollerKind, bool>>& info) {
-  return std::string(PollerName(info.param.first));
+inline std::string MatrixName(const testing::TestParamInfo<RelayCase>& info) {
+  return std::string(PollerName(info.param.poller));
 }
 
-// `prefix`: All, or Noise for the second run under noise.
-#define WEIR_RELAY_PARAMS(noise)                         \
-  testing::Values(std::pair(PollerKind::kEpoll, noise),  \
-                  std::pair(PollerKind::kPoll, noise),   \
-                  std::pair(PollerKind::kSelect, noise), \
-                  std::pair(PollerKind::kIoUring, noise))
-#define INSTANTIATE_RELAY_MATRIX()                                      \
-  INSTANTIATE_TEST_SUITE_P(All, RelayMatrix, WEIR_RELAY_PARAMS(false),  \
-                           MatrixName);                                 \
-  INSTANTIATE_TEST_SUITE_P(Noise, RelayMatrix, WEIR_RELAY_PARAMS(true), \
+// On each poller. The rest: of RelayCase.
+#define WEIR_RELAY_CASES(...)                                  \
+  testing::Values(RelayCase{PollerKind::kEpoll, __VA_ARGS__},  \
+                  RelayCase{PollerKind::kPoll, __VA_ARGS__},   \
+                  RelayCase{PollerKind::kSelect, __VA_ARGS__}, \
+                  RelayCase{PollerKind::kIoUring, __VA_ARGS__})
+#define INSTANTIATE_RELAY_MATRIX()                                           \
+  INSTANTIATE_TEST_SUITE_P(All, RelayMatrix,                                 \
+                           WEIR_RELAY_CASES(SpliceMode::kAuto), MatrixName); \
+  INSTANTIATE_TEST_SUITE_P(Noise, RelayMatrix,                               \
+                           WEIR_RELAY_CASES(SpliceMode::kAuto, true),        \
+                           MatrixName);                                      \
+  INSTANTIATE_TEST_SUITE_P(Copied, RelayMatrix,                              \
+                           WEIR_RELAY_CASES(SpliceMode::kOff), MatrixName);  \
+  INSTANTIATE_TEST_SUITE_P(Spliced, RelayMatrix,                             \
+                           WEIR_RELAY_CASES(SpliceMode::kOn), MatrixName);   \
+  INSTANTIATE_TEST_SUITE_P(SplicedNoise, RelayMatrix,                        \
+                           WEIR_RELAY_CASES(SpliceMode::kOn, true),          \
                            MatrixName)
-#define INSTANTIATE_RELAY_CALLS()                                     \
-  INSTANTIATE_TEST_SUITE_P(All, RelayCalls, WEIR_RELAY_PARAMS(false), \
-                           MatrixName)
+#define INSTANTIATE_RELAY_CALLS()           \
+  INSTANTIATE_TEST_SUITE_P(All, RelayCalls, \
+                           WEIR_RELAY_CASES(SpliceMode::kAuto), MatrixName)
 
 }  // namespace weir
 

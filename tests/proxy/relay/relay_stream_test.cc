@@ -11,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "proxy/observe/forward_metrics.h"
 #include "proxy/relay/buffer_pool.h"
+#include "proxy/relay/pipe_pool.h"
 #include "proxy/relay/pump.h"
 #include "tests/proxy/relay/relay_matrix.h"
 #include "tests/support/faulty_kernel.h"
@@ -197,7 +198,7 @@ TEST_P(RelayCalls, C16_BulkLeavesOthersTheirTurn) {
     }
   }
   // An event and a queued turn in one round are one quantum all the same.
-  EXPECT_LE(most, Pump::kBudget + BufferPool::kBufferSize);
+  EXPECT_LE(most, Pump::kBudget + PipePool::kLargest);
   EXPECT_GT(most, 0u);
 }
 

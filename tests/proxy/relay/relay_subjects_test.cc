@@ -130,8 +130,8 @@ TEST_P(RelaySubjects, Subjects_OfAnInjectedStall) {
   EXPECT_TRUE(seen);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, RelaySubjects, WEIR_RELAY_PARAMS(false),
-                         MatrixName);
+INSTANTIATE_TEST_SUITE_P(All, RelaySubjects,
+                         WEIR_RELAY_CASES(SpliceMode::kAuto), MatrixName);
 
 }  // namespace
 }  // namespace weir

@@ -14,9 +14,9 @@
 #include "proxy/observe/close_reason.h"
 #include "proxy/observe/forward_metrics.h"
 #include "proxy/observe/worker_metrics.h"
-#include "proxy/relay/buffer_pool.h"
 #include "proxy/relay/connector.h"
 #include "proxy/relay/peer_name.h"
+#include "proxy/relay/relay_pools.h"
 #include "proxy/relay/session.h"
 #include "proxy/upstream/address_list.h"
 #include "reactor/address.h"
@@ -111,6 +111,8 @@ class SessionLogTest : public testing::Test, private SessionHost {
     ASSERT_TRUE(poller.ok()) << poller.status();
     reactor_ = std::make_unique<Reactor>(
         Reactor::Options{.poller = *std::move(poller)});
+    pools_ = std::make_unique<RelayPools>(
+        1 << 20, PipePool::Options{.reactor = reactor_.get()});
     spec_.name = "pg";
     spec_.target.host = "db1";
     spec_.target.port = 5432;
@@ -146,7 +148,7 @@ class SessionLogTest : public testing::Test, private SessionHost {
   }
 
   Reactor& reactor() override { return *reactor_; }
-  BufferPool& buffers() override { return buffers_; }
+  RelayPools& pools() override { return *pools_; }
   PortRange local_ports() const override { return {}; }
   bool verify_connects() const override { return false; }
   void OnSessionOpen(const Session& session) override {
@@ -164,11 +166,11 @@ class SessionLogTest : public testing::Test, private SessionHost {
   void OnSessionDetached(Session*) override {}
 
   ForwardSpec spec_;
-  BufferPool buffers_{1 << 20};
   std::unique_ptr<ForwardMetrics> metrics_;
   WorkerMetrics worker_metrics_;
   ForwardState forward_;
   std::unique_ptr<Reactor> reactor_;
+  std::unique_ptr<RelayPools> pools_;
   std::vector<std::string> lines_;
 };
 

@@ -146,7 +146,6 @@ void Reactor::Wait(Duration max_wait) {
              : clock_->Now();
   mailbox_.Awake();
   tasks_ = mailbox_.Collect();
-  running_.Splice(&queued_);
 }
 
 void Reactor::Dispatch(const PollEvent& event) {
@@ -162,6 +161,8 @@ void Reactor::Dispatch(const PollEvent& event) {
 }
 
 void Reactor::RunQueued() {
+  // What a turn queues waits for the next look at the kernel.
+  running_.Splice(&queued_);
   for (size_t i = 0; i < kRunnablesPerRound; ++i) {
     Runnable* const runnable = running_.Front();
     if (runnable == nullptr) break;

@@ -41,9 +41,10 @@ Pump::Outcome Pump::Run(const Site& site, Transport& source, Transport& target,
 }
 
 Pump::Step Pump::Move(const Site& site, Transport& source, Transport& target) {
-  if (site.splice == SpliceMode::kOn && !refused_) bulk_ = true;
-  return bulk_ ? Splice(site, source, target)
-               : CopyOrPeek(site, source, target);
+  splices_ = !refused_ && (site.splice == SpliceMode::kOn ||
+                           (site.splice == SpliceMode::kAuto && bulk_));
+  return splices_ ? Splice(site, source, target)
+                  : CopyOrPeek(site, source, target);
 }
 
 Pump::Step Pump::CopyOrPeek(const Site& site, Transport& source,
@@ -78,8 +79,7 @@ void Pump::CountSent(size_t bytes, RelayPath path, const Site& site) {
   site.counters.relayed[static_cast<size_t>(path)].Add(bytes);
 }
 
-void Pump::Judge(size_t bytes, const Site& site) {
-  if (site.splice != SpliceMode::kAuto || refused_) return;
+void Pump::Judge(size_t bytes) {
   const bool change = bulk_ ? bytes < kSmallRead : bytes >= kLargeRead;
   if (!change) {
     streak_ = 0;
@@ -92,7 +92,6 @@ void Pump::Judge(size_t bytes, const Site& site) {
 void Pump::RefuseSplice(const Site& site) {
   site.pools->pipes.Count(SpliceFallback::kRefused);
   refused_ = true;
-  bulk_ = false;
 }
 
 Pump::Step Pump::Copy(const Site& site, Transport& source, Transport& target) {
@@ -102,7 +101,7 @@ Pump::Step Pump::Copy(const Site& site, Transport& source, Transport& target) {
       source.Read(*site.kernel, scratch.data(), scratch.size());
   if (read.io != Io::kMoved) return ReadEnded(read.io, source);
   site.counters.received->Add(read.bytes);
-  Judge(read.bytes, site);
+  Judge(read.bytes);
   const Transport::IoResult write =
       target.Write(*site.kernel, scratch.data(), read.bytes);
   CountSent(write.bytes, RelayPath::kCopy, site);
@@ -118,7 +117,7 @@ Pump::Step Pump::Peek(const Site& site, Transport& source, Transport& target) {
   const Transport::IoResult read =
       source.Read(*site.kernel, scratch.data(), scratch.size(), /*peek=*/true);
   if (read.io != Io::kMoved) return ReadEnded(read.io, source);
-  Judge(read.bytes, site);
+  Judge(read.bytes);
   const Transport::IoResult write =
       target.Write(*site.kernel, scratch.data(), read.bytes);
   CountSent(write.bytes, RelayPath::kCopy, site);

@@ -117,9 +117,11 @@ class Pump {
     return buffer_.size() + (pipe_ == nullptr ? 0 : pipe_->size());
   }
   uint64_t bytes() const { return bytes_; }  // sent, in all
-  // How the next bytes go, if there is a pipe.
+  // Its last reads were large.
+  bool bulk() const { return bulk_; }
+  // How the last bytes went, if there was a pipe.
   RelayPath path() const {
-    return bulk_ ? RelayPath::kSplice : RelayPath::kCopy;
+    return splices_ ? RelayPath::kSplice : RelayPath::kCopy;
   }
 
   // For a session that moves to another reactor.
@@ -145,7 +147,7 @@ class Pump {
   Step ReadEnded(Transport::Io io, const Transport& source);
   void CountSent(size_t bytes, RelayPath path, const Site& site);
   // A read brought this much: is the stream bulk?
-  void Judge(size_t bytes, const Site& site);
+  void Judge(size_t bytes);
   // The kernel does not splice these sockets, now and ever.
   void RefuseSplice(const Site& site);
 
@@ -157,6 +159,7 @@ class Pump {
   uint8_t streak_ : 2 = 0;  // reads in a row that speak for a change
   bool fin_sent_ : 1 = false;
   bool bulk_ : 1 = false;
+  bool splices_ : 1 = false;
   bool refused_ : 1 = false;  // RefuseSplice()
   uint8_t pipe_window_ = 0;   // see PipePool::Borrow()
 };

@@ -18,7 +18,7 @@ Pump::Step Pump::Splice(const Site& site, Transport& source,
       source.ReadInto(*site.kernel, pipes, pipe_.get(), pipe_->capacity());
   if (read.io == Io::kMoved) {
     site.counters.received->Add(read.bytes);
-    Judge(read.bytes, site);
+    Judge(read.bytes);
     return Drain(site, target);
   }
   pipes.Return(std::move(pipe_));

@@ -59,7 +59,11 @@ void Session::OnTransportReady(Transport*) noexcept {
   // A session whose turn is queued has had its share of this round; the
   // transport remembers what the event said.
   Describe();
-  if (!Runnable::linked()) Drive();
+  if (Runnable::linked()) return;
+  // A small message must not wait for what bulk streams have before them in the
+  // same batch of events.
+  if (up_.bulk() || down_.bulk()) return host_->reactor().Enqueue(this);
+  Drive();
 }
 
 void Session::Run() noexcept {

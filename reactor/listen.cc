@@ -62,6 +62,7 @@ absl::StatusOr<ListeningSocket> Listen(Kernel& kernel, const Address& address,
   result.fd = UniqueFd(static_cast<int>(made.value), kernel);
   result.address = address;
   const int fd = result.fd.get();
+  if (options.prepare != nullptr) options.prepare(fd);
 
   if (!address.unix_path().empty()) {
     absl::StatusOr<SocketFile> file =

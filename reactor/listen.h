@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <optional>
 
 #include "absl/status/statusor.h"
@@ -18,6 +19,9 @@ namespace weir {
 struct ListenOptions {
   // The kernel caps it at net.core.somaxconn, 4096 by default.
   int backlog = 4096;
+  // Sets more options of the socket, before it is bound: the first client finds
+  // them.
+  std::function<void(int fd)> prepare = nullptr;
   // Of the file of a unix socket; without one the umask decides.
   std::optional<mode_t> mode;
 };

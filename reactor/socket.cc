@@ -23,6 +23,13 @@ int SetInt(Kernel& kernel, int fd, int level, int name, int value) {
   return kernel.SetSockOpt(fd, level, name, &value, sizeof(value)).error;
 }
 
+int GetInt(Kernel& kernel, int fd, int level, int name) {
+  int value = 0;
+  socklen_t size = sizeof(value);
+  const SysResult result = kernel.GetSockOpt(fd, level, name, &value, &size);
+  return result.ok() ? value : 0;
+}
+
 using NameCall = SysResult (Kernel::*)(int, sockaddr*, socklen_t*);
 
 int GetAddress(Kernel& kernel, NameCall call, int fd, Address* address) {
@@ -53,6 +60,36 @@ int SetKeepAlive(Kernel& kernel, int fd, std::chrono::seconds idle) {
   // Last: it starts the timer, with the times that are set then.
   if (error == 0) error = SetInt(kernel, fd, SOL_SOCKET, SO_KEEPALIVE, 1);
   return error;
+}
+
+int SetUserTimeout(Kernel& kernel, int fd, std::chrono::milliseconds timeout) {
+  return SetInt(kernel, fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
+                static_cast<int>(timeout.count()));
+}
+
+int SetDeferAccept(Kernel& kernel, int fd, std::chrono::seconds wait) {
+  return SetInt(kernel, fd, IPPROTO_TCP, TCP_DEFER_ACCEPT,
+                static_cast<int>(wait.count()));
+}
+
+int SetFastOpen(Kernel& kernel, int fd, int queue) {
+  return SetInt(kernel, fd, IPPROTO_TCP, TCP_FASTOPEN, queue);
+}
+
+int SetReceiveBuffer(Kernel& kernel, int fd, int bytes) {
+  return SetInt(kernel, fd, SOL_SOCKET, SO_RCVBUF, bytes);
+}
+
+int SetSendBuffer(Kernel& kernel, int fd, int bytes) {
+  return SetInt(kernel, fd, SOL_SOCKET, SO_SNDBUF, bytes);
+}
+
+int GetReceiveBuffer(Kernel& kernel, int fd) {
+  return GetInt(kernel, fd, SOL_SOCKET, SO_RCVBUF) / 2;
+}
+
+int GetSendBuffer(Kernel& kernel, int fd) {
+  return GetInt(kernel, fd, SOL_SOCKET, SO_SNDBUF) / 2;
 }
 
 int SetOobInline(Kernel& kernel, int fd) {

@@ -20,6 +20,32 @@ namespace weir {
 [[nodiscard]] int SetKeepAlive(Kernel& kernel, int fd,
                                std::chrono::seconds idle);
 
+// TCP_USER_TIMEOUT: the connection ends with ETIMEDOUT when what was sent stays
+// unacknowledged, or the peer's window closed, for this long. Before connect()
+// it also bounds the wait for an answer to the SYN. Inherited.
+[[nodiscard]] int SetUserTimeout(Kernel& kernel, int fd,
+                                 std::chrono::milliseconds timeout);
+
+// TCP_DEFER_ACCEPT of a listener: a connection is handed over when bytes (or a
+// FIN) came, and otherwise at the first retransmission of the SYN-ACK that is
+// not earlier than this: 1, 3, 7, 15, 31... seconds.
+[[nodiscard]] int SetDeferAccept(Kernel& kernel, int fd,
+                                 std::chrono::seconds wait);
+
+// TCP_FASTOPEN of a listener: at most `queue` connections that sent bytes with
+// their SYN wait for the end of their handshake.
+[[nodiscard]] int SetFastOpen(Kernel& kernel, int fd, int queue);
+
+// SO_RCVBUF and SO_SNDBUF, which also end the kernel's tuning. It doubles what
+// it is given, and cuts it to net.core.rmem_max or wmem_max without an error.
+// A TCP socket inherits both from its listener.
+[[nodiscard]] int SetReceiveBuffer(Kernel& kernel, int fd, int bytes);
+[[nodiscard]] int SetSendBuffer(Kernel& kernel, int fd, int bytes);
+// What was given, after the cut and before the doubling; 0 where the call
+// fails.
+[[nodiscard]] int GetReceiveBuffer(Kernel& kernel, int fd);
+[[nodiscard]] int GetSendBuffer(Kernel& kernel, int fd);
+
 // SO_OOBINLINE: an urgent byte stays in the stream (C14).
 [[nodiscard]] int SetOobInline(Kernel& kernel, int fd);
 

@@ -3,15 +3,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <set>
-#include <string>
-#include <string_view>
+#include <variant>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "proxy/config/forward_spec.h"
-#include "proxy/config/spec_text.h"
+#include "absl/types/span.h"
 #include "proxy/config/suggest.h"
 #include "proxy/config/units.h"
 #include "reactor/clock.h"
@@ -19,108 +17,245 @@
 namespace weir {
 namespace {
 
-constexpr std::string_view kKnownKeys[] = {"connect",   "idle",    "life",
-                                           "halfclose", "nodelay", "keepalive"};
-
 constexpr std::string_view kLaterKeys[] = {
-    "lb",     "attempts",       "max",          "backup", "check",
-    "proxy",  "accept-proxy",   "user-timeout", "defer",  "fastopen",
-    "splice", "source",         "interface",    "mark",   "allow",
-    "deny",   "max-per-source", "delay",        "rate",   "cut",
-    "limit",  "reset-after",    "blackhole",    "dump",   "capture",
-    "mode"};
+    "lb",           "attempts",       "max",       "backup", "check", "proxy",
+    "accept-proxy", "source",         "interface", "mark",   "allow", "deny",
+    "delay",        "max-per-source", "rate",      "cut",    "limit", "dump",
+    "reset-after",  "blackhole",      "capture",   "mode"};
 
 struct TimeKey {
-  std::string_view name;
   Duration ForwardSpec::*field;
   bool may_be_off;
-  Duration least;
-  Duration most;
+  Duration least = std::chrono::milliseconds(1);
+  Duration most = kLongestDuration;
+  Duration step = Duration(1);
 };
 
-// TCP_KEEPIDLE counts whole seconds, up to 32767.
-constexpr TimeKey kTimeKeys[] = {
-    {"connect", &ForwardSpec::connect_timeout, false,
-     std::chrono::milliseconds(1), kLongestDuration},
-    {"idle", &ForwardSpec::idle_timeout, true, std::chrono::milliseconds(1),
-     kLongestDuration},
-    {"life", &ForwardSpec::lifetime, true, std::chrono::milliseconds(1),
-     kLongestDuration},
-    {"halfclose", &ForwardSpec::half_close_timeout, false,
-     std::chrono::milliseconds(1), kLongestDuration},
-    {"keepalive", &ForwardSpec::keepalive, true, std::chrono::seconds(1),
-     std::chrono::seconds(32767)},
+struct SizeKey {
+  int64_t ForwardSpec::*field;
 };
 
-absl::Status ParseTime(const SpecText& spec, const TimeKey& key,
-                       std::string_view value, ForwardSpec* forward) {
-  if (value == "off") {
-    if (!key.may_be_off) {
-      return spec.Error(value, absl::StrCat(std::string(key.name),
-                                            " cannot be off: the most is ",
-                                            FormatDuration(key.most)));
+struct SwitchKey {
+  bool ForwardSpec::*field;
+};
+
+struct SpliceKey {};
+
+// Which sockets can obey a key.
+enum class Needs {
+  kNothing,
+  kTcp,  // of either end
+  kTcpListener,
+};
+
+struct Key {
+  std::string_view name;
+  Needs needs;
+  std::variant<TimeKey, SizeKey, SwitchKey, SpliceKey> value;
+};
+
+// Above the kernel's least, and far from where its doubling ends (2 GiB).
+constexpr int64_t kLeastBuffer = int64_t{4} << 10;
+constexpr int64_t kMostBuffer = int64_t{512} << 20;
+
+constexpr Duration kSecond = std::chrono::seconds(1);
+
+constexpr Key kKeys[] = {
+    {"connect", Needs::kNothing, TimeKey{&ForwardSpec::connect_timeout, false}},
+    {"idle", Needs::kNothing, TimeKey{&ForwardSpec::idle_timeout, true}},
+    {"life", Needs::kNothing, TimeKey{&ForwardSpec::lifetime, true}},
+    {"halfclose", Needs::kNothing,
+     TimeKey{&ForwardSpec::half_close_timeout, false}},
+    {"nodelay", Needs::kTcp, SwitchKey{&ForwardSpec::no_delay}},
+    // TCP_KEEPIDLE counts whole seconds, up to 32767.
+    {"keepalive", Needs::kTcp,
+     TimeKey{&ForwardSpec::keepalive, true, kSecond,
+             std::chrono::seconds(32767), kSecond}},
+    // TCP_USER_TIMEOUT is an int of milliseconds, which ends at 596.5 hours.
+    {"user-timeout", Needs::kTcp,
+     TimeKey{&ForwardSpec::user_timeout, true, std::chrono::milliseconds(1),
+             std::chrono::hours(596), std::chrono::milliseconds(1)}},
+    // The kernel counts retransmissions, at most 255.
+    {"defer", Needs::kTcpListener,
+     TimeKey{&ForwardSpec::defer, true, kSecond, std::chrono::hours(1),
+             kSecond}},
+    {"fastopen", Needs::kTcpListener, SwitchKey{&ForwardSpec::fast_open}},
+    {"rcvbuf", Needs::kTcp, SizeKey{&ForwardSpec::receive_buffer}},
+    {"sndbuf", Needs::kNothing, SizeKey{&ForwardSpec::send_buffer}},
+    {"splice", Needs::kNothing, SpliceKey{}},
+};
+
+// "a, b and c", with `last` for " and ".
+std::string Enumerate(absl::Span<const std::string_view> names,
+                      const char* last) {
+  std::string text;
+  size_t left = names.size();
+  for (const std::string_view name : names) {
+    text += name;
+    if (--left > 0) text += left == 1 ? last : ", ";
+  }
+  return text;
+}
+
+// Parses the value of one key. It stands in `spec`, behind the ':'; without a
+// ':' it is the empty end of the key.
+class ValueParser {
+ public:
+  ValueParser(const SpecText& spec, std::string_view key,
+              std::string_view value, bool has_value, ForwardSpec* forward)
+      : spec_(spec),
+        key_(key),
+        value_(value),
+        has_value_(has_value),
+        forward_(forward) {}
+
+  absl::Status operator()(const TimeKey& key) const {
+    if (value_.empty())
+      return Wrong(absl::StrCat(" needs a time: ", key_, ":5s"));
+    if (value_ == "off") {
+      if (!key.may_be_off) {
+        return Wrong(absl::StrCat(" cannot be off: the most is ",
+                                  FormatDuration(key.most)));
+      }
+      forward_->*key.field = kForever;
+      return absl::OkStatus();
     }
-    forward->*key.field = kForever;
+    size_t offset = 0;
+    const absl::StatusOr<Duration> time = ParseDuration(value_, &offset);
+    if (!time.ok()) return Unreadable(time.status(), offset);
+    if (*time < key.least) {
+      return Wrong(absl::StrCat(
+          " must be at least ", FormatDuration(key.least),
+          key.may_be_off ? absl::StrCat("; for ever is written ", key_, ":off")
+                         : ""));
+    }
+    if (*time > key.most) {
+      return Wrong(absl::StrCat(" can be at most ", FormatDuration(key.most)));
+    }
+    if (*time % key.step != Duration(0)) {
+      return Wrong(key.step == kSecond ? " counts whole seconds"
+                                       : " counts whole milliseconds");
+    }
+    forward_->*key.field = *time;
     return absl::OkStatus();
   }
-  size_t offset = 0;
-  const absl::StatusOr<Duration> time = ParseDuration(value, &offset);
-  if (!time.ok()) {
-    return spec.Error(value.substr(offset),
-                      std::string(time.status().message()));
+
+  absl::Status operator()(const SizeKey& key) const {
+    if (value_.empty()) {
+      return Wrong(absl::StrCat(" needs a size: ", key_, ":256KiB"));
+    }
+    size_t offset = 0;
+    const absl::StatusOr<int64_t> size = ParseSize(value_, &offset);
+    if (!size.ok()) return Unreadable(size.status(), offset);
+    if (*size != 0 && *size < kLeastBuffer) {
+      return Wrong(absl::StrCat(" must be at least ", FormatSize(kLeastBuffer),
+                                "; 0 leaves it to the kernel"));
+    }
+    if (*size > kMostBuffer) {
+      return Wrong(absl::StrCat(" can be at most ", FormatSize(kMostBuffer)));
+    }
+    forward_->*key.field = *size;
+    return absl::OkStatus();
   }
-  if (*time < key.least) {
+
+  absl::Status operator()(const SwitchKey& key) const {
+    if (has_value_ && value_ != "on" && value_ != "off") {
+      return Wrong(" is on or off");
+    }
+    forward_->*key.field = value_ != "off";
+    return absl::OkStatus();
+  }
+
+  absl::Status operator()(const SpliceKey&) const {
+    const auto* const name = std::find(std::begin(kSpliceModeNames),
+                                       std::end(kSpliceModeNames), value_);
+    if (name == std::end(kSpliceModeNames)) {
+      return Wrong(absl::StrCat(" is ", Enumerate(kSpliceModeNames, " or ")));
+    }
+    forward_->splice =
+        static_cast<SpliceMode>(name - std::begin(kSpliceModeNames));
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status Wrong(const std::string& what) const {
+    return spec_.Error(value_, absl::StrCat(key_, what));
+  }
+  absl::Status Unreadable(const absl::Status& why, size_t offset) const {
+    return spec_.Error(value_.substr(offset), std::string(why.message()));
+  }
+
+  const SpecText& spec_;
+  const std::string key_;
+  const std::string_view value_;
+  const bool has_value_;
+  ForwardSpec* const forward_;
+};
+
+// Writes the value of one key.
+class ValueWriter {
+ public:
+  explicit ValueWriter(const ForwardSpec& forward) : forward_(forward) {}
+
+  std::string operator()(const TimeKey& key) const {
+    return FormatDuration(forward_.*key.field);
+  }
+  std::string operator()(const SizeKey& key) const {
+    return FormatSize(forward_.*key.field);
+  }
+  std::string operator()(const SwitchKey& key) const {
+    return forward_.*key.field ? "on" : "off";
+  }
+  std::string operator()(const SpliceKey&) const {
+    return std::string(kSpliceModeNames[static_cast<size_t>(forward_.splice)]);
+  }
+
+ private:
+  const ForwardSpec& forward_;
+};
+
+// A key that no socket of this forward can obey.
+absl::Status CheckSockets(const SpecText& spec, std::string_view name,
+                          Needs needs, const ForwardSpec& forward) {
+  const bool unix_listener = forward.listen.kind == ListenSpec::Kind::kUnix;
+  const bool unix_target = forward.target.kind == TargetSpec::Kind::kUnix;
+  if (needs == Needs::kTcpListener && unix_listener) {
+    return spec.Error(name,
+                      absl::StrCat(std::string(name),
+                                   " is of TCP listeners, and this one is a "
+                                   "unix socket"));
+  }
+  if (needs == Needs::kTcp && unix_listener && unix_target) {
     return spec.Error(
-        value, absl::StrCat(std::string(key.name), " must be at least ",
-                            FormatDuration(key.least),
-                            key.may_be_off
-                                ? absl::StrCat("; for ever is written ",
-                                               std::string(key.name), ":off")
-                                : ""));
+        name, absl::StrCat(std::string(name),
+                           " is of TCP, and both ends are unix sockets"));
   }
-  if (*time > key.most) {
-    return spec.Error(value,
-                      absl::StrCat(std::string(key.name), " can be at most ",
-                                   FormatDuration(key.most)));
-  }
-  if (key.name == "keepalive" &&
-      *time % std::chrono::seconds(1) != Duration(0)) {
-    return spec.Error(value, "keepalive counts whole seconds");
-  }
-  forward->*key.field = *time;
   return absl::OkStatus();
 }
 
-// `value` follows the ':' of `key`; with no ':' it is the empty end of the key.
-absl::Status ParseKey(const SpecText& spec, std::string_view key,
+absl::Status ParseKey(const SpecText& spec, std::string_view name,
                       std::string_view value, bool has_value,
                       ForwardSpec* forward) {
-  if (key == "nodelay") {
-    if (has_value && value != "on" && value != "off") {
-      return spec.Error(value, "nodelay is on or off");
-    }
-    forward->no_delay = value != "off";
-    return absl::OkStatus();
+  for (const Key& key : kKeys) {
+    if (key.name != name) continue;
+    const absl::Status fits = CheckSockets(spec, name, key.needs, *forward);
+    if (!fits.ok()) return fits;
+    return std::visit(ValueParser(spec, name, value, has_value, forward),
+                      key.value);
   }
-  for (const TimeKey& time : kTimeKeys) {
-    if (time.name != key) continue;
-    if (value.empty()) {
-      return spec.Error(value, absl::StrCat(std::string(key), " needs a time: ",
-                                            std::string(key), ":5s"));
-    }
-    return ParseTime(spec, time, value, forward);
-  }
-  if (std::find(std::begin(kLaterKeys), std::end(kLaterKeys), key) !=
+  if (std::find(std::begin(kLaterKeys), std::end(kLaterKeys), name) !=
       std::end(kLaterKeys)) {
     return spec.Error(
-        key, absl::StrCat("key ", Quote(key), " is not supported yet"));
+        name, absl::StrCat("key ", Quote(name), " is not supported yet"));
   }
-  const std::string hint = DidYouMean(key, kKnownKeys);
+  std::vector<std::string_view> names;
+  for (const Key& key : kKeys) names.push_back(key.name);
+  const std::string hint = DidYouMean(name, names);
   return spec.Error(
-      key, absl::StrCat("unknown key ", Quote(key),
-                        hint.empty() ? "; the keys are connect, idle, life, "
-                                       "halfclose, nodelay and keepalive"
-                                     : hint));
+      name, absl::StrCat("unknown key ", Quote(name),
+                         hint.empty() ? absl::StrCat("; the keys are ",
+                                                     Enumerate(names, " and "))
+                                      : hint));
 }
 
 }  // namespace
@@ -148,6 +283,16 @@ absl::Status ParseForwardKeys(const SpecText& spec, std::string_view keys,
     keys.remove_prefix(end);
   }
   return absl::OkStatus();
+}
+
+std::vector<std::pair<std::string, std::string>> ForwardKeyValues(
+    const ForwardSpec& forward) {
+  std::vector<std::pair<std::string, std::string>> values;
+  for (const Key& key : kKeys) {
+    values.emplace_back(std::string(key.name),
+                        std::visit(ValueWriter(forward), key.value));
+  }
+  return values;
 }
 
 }  // namespace weir

@@ -47,6 +47,8 @@ enum class SpliceMode : uint8_t {
   kOn,    // from the first byte
   kOff,
 };
+// As they are written, in the order of SpliceMode.
+inline constexpr std::string_view kSpliceModeNames[] = {"auto", "on", "off"};
 
 struct ForwardSpec {
   std::string name;  // [a-z][a-z0-9_-]{0,31}, unique

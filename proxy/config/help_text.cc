@@ -58,6 +58,13 @@ Keys (times in ms, s, m or h: 250ms, 1.5s)
   halfclose:60s     end a half-closed connection without progress for this time
   keepalive:60s     probe a silent peer after this time, or off
   nodelay:on        send small packets at once, or off
+  user-timeout:off  reset a peer that acknowledges nothing for this time, and at
+                    any value also one that is alive and does not read
+  defer:off         take a client when it has sent something, or after this time
+                    (whole seconds); not where the server speaks first
+  fastopen:off      take bytes that come with a client's SYN
+  rcvbuf:0 sndbuf:0 buffer of each socket: 256KiB, 4MiB; 0: the kernel tunes it
+  splice:auto       or on, off: let the kernel move bytes through a pipe
 )";
 
 constexpr char kAfterFlags[] = R"(

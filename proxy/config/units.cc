@@ -158,4 +158,14 @@ absl::StatusOr<int64_t> ParseSize(std::string_view text, size_t* error_offset) {
   return number * factor;
 }
 
+std::string FormatSize(int64_t bytes) {
+  const Unit* largest = nullptr;
+  for (const Unit& unit : kSizes) {
+    if (bytes != 0 && bytes % unit.factor == 0) largest = &unit;
+  }
+  return largest == nullptr ? absl::StrCat(bytes)
+                            : absl::StrCat(bytes / largest->factor,
+                                           std::string(largest->name));
+}
+
 }  // namespace weir

@@ -35,6 +35,10 @@ std::string FormatDuration(Duration duration);
 absl::StatusOr<int64_t> ParseSize(std::string_view text,
                                   size_t* error_offset = nullptr);
 
+// The shortest exact writing of a size that is not negative: "64KiB", "1MiB",
+// "1000", "0".
+std::string FormatSize(int64_t bytes);
+
 }  // namespace weir
 
 #endif  // PROXY_CONFIG_UNITS_H_

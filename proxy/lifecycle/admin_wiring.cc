@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "proxy/config/flags.h"
-#include "proxy/config/units.h"
+#include "proxy/config/forward_keys.h"
 #include "proxy/config/version.h"
 #include "proxy/observe/forward_metrics.h"
 #include "proxy/observe/worker_metrics.h"
@@ -20,15 +20,6 @@
 
 namespace weir {
 namespace {
-
-NamedValues KeysOf(const ForwardSpec& forward) {
-  return {{"connect", FormatDuration(forward.connect_timeout)},
-          {"idle", FormatDuration(forward.idle_timeout)},
-          {"life", FormatDuration(forward.lifetime)},
-          {"halfclose", FormatDuration(forward.half_close_timeout)},
-          {"keepalive", FormatDuration(forward.keepalive)},
-          {"nodelay", forward.no_delay ? "on" : "off"}};
-}
 
 ConnectionRow RowOf(const SessionInfo& info, MonoTime now) {
   ConnectionRow row;
@@ -80,7 +71,7 @@ ProcessFacts FactsOf(const Settings& settings,
       forward.listen.push_back(socket.address.ToString());
     }
     forward.target = forwards[i].target.text;
-    forward.keys = KeysOf(forwards[i]);
+    forward.keys = ForwardKeyValues(forwards[i]);
   }
   return facts;
 }

@@ -98,6 +98,12 @@ absl::Status Check(const CheckCommand& command) {
   const absl::StatusOr<std::vector<BoundForward>> bound =
       BindForwards(Kernel::Real(), command.forwards);
   if (!bound.ok()) return bound.status();
+  for (const BoundForward& forward : *bound) {
+    if (command.settings.quiet) break;
+    for (const std::string& warning : forward.warnings) {
+      std::cerr << "weir: " << warning << '\n';
+    }
+  }
   absl::StatusOr<ListeningSocket> probes;
   if (command.settings.probes.has_value()) {
     probes = BindProbes(Kernel::Real(), *command.settings.probes);

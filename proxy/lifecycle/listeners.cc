@@ -3,7 +3,10 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -48,17 +51,33 @@ absl::StatusOr<std::vector<Address>> AddressesOf(const ListenSpec& listen) {
   return std::vector<Address>{*std::move(address)};
 }
 
+// Appends those lines that are not there yet: two sockets say the same.
+void Merge(std::vector<std::string> lines, std::vector<std::string>* to) {
+  for (std::string& line : lines) {
+    if (std::find(to->begin(), to->end(), line) == to->end()) {
+      to->push_back(std::move(line));
+    }
+  }
+}
+
 // One try. AlreadyExists-like errors of a second family with a picked port are
 // the caller's to repeat.
 absl::StatusOr<BoundForward> BindOnce(Kernel& kernel,
+                                      const ForwardSpec& forward,
                                       const std::vector<Address>& addresses) {
   BoundForward bound;
   absl::Status missing;
   for (const Address& address : addresses) {
+    ListenOptions options;
+    options.prepare = [&](int fd) {
+      Merge(SetListenerOptions(kernel, fd, address.is_ip(), forward),
+            &bound.warnings);
+    };
     const bool picked = address.port() == 0 && !bound.sockets.empty();
     absl::StatusOr<ListeningSocket> socket = Listen(
         kernel,
-        picked ? address.WithPort(bound.sockets[0].address.port()) : address);
+        picked ? address.WithPort(bound.sockets[0].address.port()) : address,
+        options);
     if (socket.ok()) {
       bound.sockets.push_back(*std::move(socket));
     } else if (addresses.size() > 1 && FamilyIsMissing(socket.status())) {
@@ -78,7 +97,7 @@ absl::StatusOr<BoundForward> Bind(Kernel& kernel, const ForwardSpec& forward) {
       AddressesOf(forward.listen);
   if (!addresses.ok()) return addresses.status();
   for (int tries = 1;; ++tries) {
-    absl::StatusOr<BoundForward> bound = BindOnce(kernel, *addresses);
+    absl::StatusOr<BoundForward> bound = BindOnce(kernel, forward, *addresses);
     const bool again = !bound.ok() && ErrnoOf(bound.status()) == EADDRINUSE &&
                        forward.listen.port == 0 && addresses->size() > 1;
     if (!again || tries == kPortTries) return bound;
@@ -102,12 +121,6 @@ absl::StatusOr<std::vector<BoundForward>> BindForwards(
       return absl::Status(
           bound.status().code(),
           absl::StrCat(forward.name, ": ", bound.status().message()));
-    }
-    for (const ListeningSocket& socket : bound->sockets) {
-      if (socket.address.is_ip()) {
-        SetStreamOptions(kernel, socket.fd.get(), forward);
-        SetKeepAliveOptions(kernel, socket.fd.get(), forward);
-      }
     }
     all.push_back(*std::move(bound));
   }

@@ -20,6 +20,8 @@ struct BoundForward {
   // A family that this machine lacks: "[::1]:5432 skipped: Address family not
   // supported by protocol".
   std::vector<std::string> skipped;
+  // What the kernel does not do of the keys: lines for people, each once.
+  std::vector<std::string> warnings;
 };
 
 // Any thread. Element i is of forward i. Sockets carry the forward's stream

@@ -76,6 +76,10 @@ absl::StatusOr<std::unique_ptr<Proxy>> Proxy::Create(
       BindForwards(Kernel::Real(), proxy->forwards_);
   if (!bound.ok()) return bound.status();
   proxy->bound_ = *std::move(bound);
+  for (const BoundForward& forward : proxy->bound_) {
+    proxy->warnings_.insert(proxy->warnings_.end(), forward.warnings.begin(),
+                            forward.warnings.end());
+  }
   if (absl::Status made = proxy->MakeLoops(); !made.ok()) return made;
   proxy->MakeWorkers();
   proxy->MakeWatchdog();

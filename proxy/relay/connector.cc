@@ -108,6 +108,7 @@ Connector::Outcome Connector::Connect(const Site& site, Transport* transport) {
   if (!made.ok()) return Fail(site, transport, made.error);
   UniqueFd fd(static_cast<int>(made.value), kernel);
   if (tcp) SetStreamOptions(kernel, fd.get(), *site.forward);
+  SetKeyedOptions(kernel, fd.get(), tcp, *site.forward);
 
   const SysResult r = kernel.Connect(fd.get(), address.data(), address.size());
   if (!tcp && r.error == EAGAIN) {

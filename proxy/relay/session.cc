@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "proxy/relay/stream_options.h"
+
 namespace weir {
 namespace {
 
@@ -35,6 +37,10 @@ void Session::Start(UniqueFd client, FdKind kind) {
   deadline_ = progress_at_ + spec.connect_timeout;
   if (spec.lifetime != kForever) lifetime_at_ = opened_at_ + spec.lifetime;
   SetStage(Stage::kWaiting);
+  if (kind == FdKind::kUnix) {
+    SetKeyedOptions(host_->reactor().kernel(), client.get(), /*tcp=*/false,
+                    spec);
+  }
   client_.Open(std::move(client), kind, Transport::Assume::kConnected);
   if (client_.Register(&host_->reactor()) != 0) {
     return Close(CloseReason::kResources, Farewell::kReset);

@@ -116,9 +116,9 @@ RelayRig::RelayRig(Options options)
   // As the process does: splice(2) to a dead socket raises it.
   PCHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
   const FdKind kind = KindOf(options_.wire.client);
-  if (kind == FdKind::kTcp) {
-    SetStreamOptions(kernel_, listener_.get(), forwards_[0]);
-    SetKeepAliveOptions(kernel_, listener_.get(), forwards_[0]);
+  for (const std::string& warning : SetListenerOptions(
+           kernel_, listener_.get(), kind == FdKind::kTcp, forwards_[0])) {
+    ADD_FAILURE() << warning;
   }
   for (size_t i = 0; i < options_.reactors; ++i) {
     auto poller = MakePoller(options_.poller);

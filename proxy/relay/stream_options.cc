@@ -74,8 +74,9 @@ class ListenerSetup {
                                        forward_.defer)));
     }
     if (forward_.fast_open) {
-      Take("fastopen", SetFastOpen(kernel_, fd_, kFastOpenQueue));
-      LookAtFastOpen();
+      const int error = SetFastOpen(kernel_, fd_, kFastOpenQueue);
+      Take("fastopen", error);
+      if (error == 0) LookAtFastOpen();
     }
   }
 

@@ -56,6 +56,26 @@ MUTANTS = [
            ["C09"]),
     Mutant("no_keepalive_for_the_upstream", "proxy/relay/session_timers.cc",
            "if (upstream_.kind() != FdKind::kTcp) return;", "return;", ["C12"]),
+    # Socket keys.
+    Mutant("user_timeout_in_seconds", "reactor/socket.cc",
+           "static_cast<int>(timeout.count())",
+           "static_cast<int>(timeout.count() / 1000)", ["C12"]),
+    Mutant("no_user_timeout_for_the_upstream", "proxy/relay/stream_options.cc",
+           "if (tcp && forward.user_timeout != kForever) {", "if (false) {",
+           ["C12", "C13"]),
+    Mutant("defer_is_not_set", "proxy/relay/stream_options.cc",
+           "if (forward_.defer != kForever) {", "if (false) {", [],
+           test="proxy/relay/relay_options_test",
+           filter="*ASilentClientIsDeferred/epoll"),
+    Mutant("buffers_are_set_when_connected", "proxy/relay/connector.cc",
+           "  SetKeyedOptions(kernel, fd.get(), tcp, *site.forward);\n\n"
+           "  const SysResult r = "
+           "kernel.Connect(fd.get(), address.data(), address.size());\n",
+           "  const SysResult r = "
+           "kernel.Connect(fd.get(), address.data(), address.size());\n"
+           "  SetKeyedOptions(kernel, fd.get(), tcp, *site.forward);\n", [],
+           test="proxy/relay/relay_options_test",
+           filter="*ABufferIsSetBeforeTheConnection/epoll"),
     # The stream itself.
     Mutant("peeked_bytes_are_consumed", "proxy/relay/pump.cc",
            "source.Read(kernel, scratch.data(), scratch.size(), "

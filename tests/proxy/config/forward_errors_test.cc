@@ -250,7 +250,12 @@ INSTANTIATE_TEST_SUITE_P(
                 "unknown key 'lifetime'; did you mean 'life'?"},
         Invalid{"1=db:1+|zzz:2s",
                 "unknown key 'zzz'; the keys are connect, idle, life, "
-                "halfclose, nodelay and keepalive"},
+                "halfclose, nodelay, keepalive, user-timeout, defer, fastopen, "
+                "rcvbuf, sndbuf and splice"},
+        Invalid{"1=db:1+|user_timeout:2s",
+                "unknown key 'user_timeout'; did you mean 'user-timeout'?"},
+        Invalid{"1=db:1+|fast-open",
+                "unknown key 'fast-open'; did you mean 'fastopen'?"},
         Invalid{"1=db:1+idle:5s+|idle:5s", "idle is given twice"},
         Invalid{"1=db:1+nodelay+|nodelay:off", "nodelay is given twice"},
         Invalid{"1=db:1+nodelay:|yes", "nodelay is on or off"},
@@ -286,15 +291,70 @@ INSTANTIATE_TEST_SUITE_P(
         Invalid{"1=db:1+life:|99999999999999999999h",
                 "99999999999999999999h is too long: the most is 8760h"}));
 
+INSTANTIATE_TEST_SUITE_P(
+    SocketKey, InvalidForward,
+    testing::Values(
+        Invalid{"1=db:1+user-timeout|",
+                "user-timeout needs a time: user-timeout:5s"},
+        Invalid{"1=db:1+user-timeout:|0",
+                "user-timeout must be at least 1ms; for ever is written "
+                "user-timeout:off"},
+        Invalid{"1=db:1+user-timeout:|597h",
+                "user-timeout can be at most 596h"},
+        Invalid{"1=db:1+user-timeout:|1.5ms",
+                "user-timeout counts whole milliseconds"},
+        Invalid{"1=db:1+defer:|500ms",
+                "defer must be at least 1s; for ever is written defer:off"},
+        Invalid{"1=db:1+defer:|1.5s", "defer counts whole seconds"},
+        Invalid{"1=db:1+defer:|61m", "defer can be at most 1h"},
+        Invalid{"1=db:1+fastopen:|256", "fastopen is on or off"},
+        Invalid{"1=db:1+rcvbuf|", "rcvbuf needs a size: rcvbuf:256KiB"},
+        Invalid{"1=db:1+sndbuf:|", "sndbuf needs a size: sndbuf:256KiB"},
+        Invalid{"1=db:1+rcvbuf:|4095",
+                "rcvbuf must be at least 4KiB; 0 leaves it to the kernel"},
+        Invalid{"1=db:1+sndbuf:|513MiB", "sndbuf can be at most 512MiB"},
+        Invalid{"1=db:1+sndbuf:64|kB",
+                "'kB' is not a unit of size: KiB, MiB or GiB"},
+        Invalid{"1=db:1+rcvbuf:|off", "'off' is not a size, such as 64MiB"},
+        Invalid{"1=db:1+splice|", "splice is auto, on or off"},
+        Invalid{"1=db:1+splice:|yes", "splice is auto, on or off"},
+        Invalid{"/a=db:1+|defer:5s",
+                "defer is of TCP listeners, and this one is a unix socket"},
+        Invalid{"unix:@a=db:1+|fastopen",
+                "fastopen is of TCP listeners, and this one is a unix socket"},
+        Invalid{"/a=/b+|user-timeout:5s",
+                "user-timeout is of TCP, and both ends are unix sockets"},
+        Invalid{"/a=/b+|rcvbuf:64KiB",
+                "rcvbuf is of TCP, and both ends are unix sockets"},
+        Invalid{"/a=/b+|keepalive:5s",
+                "keepalive is of TCP, and both ends are unix sockets"},
+        Invalid{"/a=/b+|nodelay",
+                "nodelay is of TCP, and both ends are unix sockets"}));
+
 std::vector<Invalid> LaterKeys() {
   std::vector<Invalid> cases;
-  for (const std::string key :
-       {"lb",          "attempts",       "max",          "backup", "check",
-        "proxy",       "accept-proxy",   "user-timeout", "defer",  "fastopen",
-        "splice",      "source",         "interface",    "mark",   "allow",
-        "deny",        "max-per-source", "delay",        "rate",   "cut",
-        "reset-after", "limit",          "blackhole",    "dump",   "capture",
-        "mode"}) {
+  for (const std::string key : {"lb",
+                                "attempts",
+                                "max",
+                                "backup",
+                                "check",
+                                "proxy",
+                                "accept-proxy",
+                                "source",
+                                "interface",
+                                "mark",
+                                "allow",
+                                "deny",
+                                "max-per-source",
+                                "delay",
+                                "rate",
+                                "cut",
+                                "reset-after",
+                                "limit",
+                                "blackhole",
+                                "dump",
+                                "capture",
+                                "mode"}) {
     cases.push_back(
         {"1=db:1+|" + key + ":x", "key '" + key + "' is not supported yet"});
   }

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gtest/gtest.h"
+#include "proxy/config/forward_keys.h"
 #include "reactor/clock.h"
 
 namespace weir {
@@ -173,12 +174,19 @@ TEST(ForwardKeys, HaveDefaults) {
   EXPECT_EQ(spec->lifetime, kForever);
   EXPECT_TRUE(spec->no_delay);
   EXPECT_EQ(spec->keepalive, seconds(60));
+  EXPECT_EQ(spec->user_timeout, kForever);
+  EXPECT_EQ(spec->defer, kForever);
+  EXPECT_FALSE(spec->fast_open);
+  EXPECT_EQ(spec->receive_buffer, 0);
+  EXPECT_EQ(spec->send_buffer, 0);
+  EXPECT_EQ(spec->splice, SpliceMode::kAuto);
 }
 
 TEST(ForwardKeys, AreSet) {
   const absl::StatusOr<ForwardSpec> spec = ParseForward(
       "5432:db:5432+connect:250ms+halfclose:2m+idle:1.5h+life:8760h+nodelay:off"
-      "+keepalive:32767s");
+      "+keepalive:32767s+user-timeout:596h+defer:1h+fastopen+rcvbuf:4096"
+      "+sndbuf:512MiB+splice:off");
   ASSERT_TRUE(spec.ok()) << spec.status();
   EXPECT_EQ(spec->connect_timeout, milliseconds(250));
   EXPECT_EQ(spec->half_close_timeout, minutes(2));
@@ -186,17 +194,51 @@ TEST(ForwardKeys, AreSet) {
   EXPECT_EQ(spec->lifetime, hours(8760));
   EXPECT_FALSE(spec->no_delay);
   EXPECT_EQ(spec->keepalive, seconds(32767));
+  EXPECT_EQ(spec->user_timeout, hours(596));
+  EXPECT_EQ(spec->defer, hours(1));
+  EXPECT_TRUE(spec->fast_open);
+  EXPECT_EQ(spec->receive_buffer, 4096);
+  EXPECT_EQ(spec->send_buffer, 512 << 20);
+  EXPECT_EQ(spec->splice, SpliceMode::kOff);
 }
 
 TEST(ForwardKeys, MayBeOff) {
-  const absl::StatusOr<ForwardSpec> spec =
-      ParseForward("1=db:1+idle:off+life:off+keepalive:off+nodelay:on");
+  const absl::StatusOr<ForwardSpec> spec = ParseForward(
+      "1=db:1+idle:off+life:off+keepalive:off+nodelay:on+user-timeout:off"
+      "+defer:off+fastopen:off+rcvbuf:0+sndbuf:0+splice:on");
   ASSERT_TRUE(spec.ok()) << spec.status();
   EXPECT_EQ(spec->idle_timeout, kForever);
   EXPECT_EQ(spec->lifetime, kForever);
   EXPECT_EQ(spec->keepalive, kForever);
   EXPECT_TRUE(spec->no_delay);
   EXPECT_TRUE(ParseForward("1=db:1+nodelay")->no_delay);
+  EXPECT_EQ(spec->user_timeout, kForever);
+  EXPECT_EQ(spec->defer, kForever);
+  EXPECT_FALSE(spec->fast_open);
+  EXPECT_EQ(spec->receive_buffer, 0);
+  EXPECT_EQ(spec->send_buffer, 0);
+  EXPECT_EQ(spec->splice, SpliceMode::kOn);
+}
+
+TEST(ForwardKeys, SomeSocketCanObeyThem) {
+  EXPECT_TRUE(ParseForward("/a=db:1+user-timeout:1s+rcvbuf:64KiB").ok());
+  EXPECT_TRUE(ParseForward("1=/b+user-timeout:1s+defer:1s+fastopen").ok());
+  EXPECT_TRUE(ParseForward("/a=/b+idle:1s+sndbuf:64KiB+splice:on").ok());
+}
+
+TEST(ForwardKeys, AreToldAsTheyAreWritten) {
+  const std::string keys =
+      "+connect:250ms+idle:10m+life:off+halfclose:60s+nodelay:off"
+      "+keepalive:42s+user-timeout:1.5s+defer:3s+fastopen:on+rcvbuf:64KiB"
+      "+sndbuf:0+splice:on";
+  const absl::StatusOr<ForwardSpec> spec = ParseForward("1=db:1" + keys);
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  std::string told;
+  for (const auto& [key, value] : ForwardKeyValues(*spec)) {
+    told += "+" + key + ":" + value;
+  }
+  // A minute is 1m by itself.
+  EXPECT_EQ(told, std::string(keys).replace(keys.find("60s"), 3, "1m"));
 }
 
 TEST(ParseForwards, KeepsTheOrder) {

@@ -101,6 +101,15 @@ TEST(ParseSize, ReadsEveryUnit) {
   EXPECT_EQ(*ParseSize("2GiB"), int64_t{2} << 30);
 }
 
+TEST(FormatSize, IsShortAndExact) {
+  EXPECT_EQ(FormatSize(0), "0");
+  EXPECT_EQ(FormatSize(1000), "1000");
+  EXPECT_EQ(FormatSize(1024), "1KiB");
+  EXPECT_EQ(FormatSize(1536 << 10), "1536KiB");
+  EXPECT_EQ(FormatSize(4 << 20), "4MiB");
+  EXPECT_EQ(FormatSize(int64_t{2} << 30), "2GiB");
+}
+
 TEST(ParseSize, RefusesOthers) {
   size_t offset = 99;
   EXPECT_EQ(std::string(ParseSize("64MB", &offset).status().message()),

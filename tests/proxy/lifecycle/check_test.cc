@@ -3,6 +3,8 @@
 #include <sys/socket.h>
 
 #include <chrono>
+#include <cstdint>
+#include <fstream>
 #include <string>
 #include <utility>
 
@@ -73,6 +75,22 @@ TEST(CheckTest, SaysThatAForwardIsFine) {
 
 TEST(CheckTest, QuietSaysNothing) {
   CheckCommand command = Command("127.0.0.1", 1, /*dial=*/false);
+  command.settings.quiet = true;
+  testing::internal::CaptureStderr();
+  EXPECT_TRUE(Check(command).ok());
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
+TEST(CheckTest, SaysWhatTheKernelDoesNotDo) {
+  int64_t limit = 0;
+  std::ifstream("/proc/sys/net/core/wmem_max") >> limit;
+  if (limit >= 512 << 20) GTEST_SKIP() << "the machine gives all that is asked";
+  CheckCommand command = Command("127.0.0.1", 1, /*dial=*/false);
+  command.forwards[0].send_buffer = 512 << 20;
+  testing::internal::CaptureStderr();
+  EXPECT_TRUE(Check(command).ok());
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              StartsWith("weir: pg: +sndbuf:512MiB: the kernel gives "));
   command.settings.quiet = true;
   testing::internal::CaptureStderr();
   EXPECT_TRUE(Check(command).ok());

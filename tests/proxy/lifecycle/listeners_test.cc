@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdint>
+#include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +18,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proxy/config/forward_spec.h"
+#include "proxy/config/units.h"
 #include "reactor/address.h"
 #include "reactor/clock.h"
 #include "reactor/errno_status.h"
@@ -266,6 +269,84 @@ TEST_F(ListenersTest, AcceptedSocketsInheritTheOptions) {
   }
 }
 
+TEST_F(ListenersTest, AcceptedSocketsInheritWhatKeysAskFor) {
+  ForwardSpec forward = Forward("pg", {});
+  forward.user_timeout = std::chrono::milliseconds(1'500);
+  forward.receive_buffer = 48 << 10;
+  forward.send_buffer = 96 << 10;
+  const Bound bound = Bind(forward);
+  ASSERT_TRUE(bound.ok()) << bound.status();
+  EXPECT_THAT(bound->front().warnings, IsEmpty());
+  for (const ListeningSocket& listener : bound->front().sockets) {
+    const UniqueFd fd = Accepted(listener);
+    EXPECT_EQ(IntOption(fd.get(), IPPROTO_TCP, TCP_USER_TIMEOUT), 1'500);
+    // The kernel doubles both.
+    EXPECT_EQ(IntOption(fd.get(), SOL_SOCKET, SO_RCVBUF), 2 * (48 << 10));
+    EXPECT_EQ(IntOption(fd.get(), SOL_SOCKET, SO_SNDBUF), 2 * (96 << 10));
+  }
+}
+
+TEST_F(ListenersTest, AListenerHasItsOptionsBeforeItIsBound) {
+  ForwardSpec forward = Forward("pg", {});
+  forward.receive_buffer = 48 << 10;
+  forward.defer = std::chrono::seconds(3);
+  forward.fast_open = true;
+  int looks = 0;
+  kernel_.SetHook([&looks](Call call, int fd) {
+    if (call != Call::kBind) return;
+    ++looks;
+    EXPECT_EQ(IntOption(fd, SOL_SOCKET, SO_RCVBUF), 2 * (48 << 10));
+    EXPECT_EQ(IntOption(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT), 3);
+    EXPECT_EQ(IntOption(fd, IPPROTO_TCP, TCP_FASTOPEN), 256);
+    EXPECT_EQ(IntOption(fd, IPPROTO_TCP, TCP_NODELAY), 1);
+  });
+  ASSERT_TRUE(Bind(forward).ok());
+  EXPECT_EQ(looks, 2);
+}
+
+TEST_F(ListenersTest, AnOptionThatTheKernelRefusesIsToldOnce) {
+  ForwardSpec forward = Forward("pg", {});
+  forward.no_delay = false;
+  forward.keepalive = kForever;
+  forward.defer = std::chrono::seconds(1);
+  // Of each socket: SO_OOBINLINE, this one, SO_REUSEADDR.
+  kernel_.Inject({.call = Call::kSetSockOpt,
+                  .error = ENOPROTOOPT,
+                  .count = 2,
+                  .skip = 1,
+                  .every = 3});
+  const Bound bound = Bind(forward);
+  ASSERT_TRUE(bound.ok()) << bound.status();
+  EXPECT_THAT(bound->front().sockets, SizeIs(2));
+  EXPECT_THAT(
+      bound->front().warnings,
+      ElementsAre("pg: +defer is refused by the kernel: Protocol not "
+                  "available; it runs without (+defer:off if that is meant)"));
+  for (const ListeningSocket& listener : bound->front().sockets) {
+    EXPECT_EQ(IntOption(listener.fd.get(), IPPROTO_TCP, TCP_DEFER_ACCEPT), 0);
+  }
+}
+
+TEST_F(ListenersTest, ABufferThatTheKernelCutsIsTold) {
+  int64_t limit = 0;
+  std::ifstream("/proc/sys/net/core/rmem_max") >> limit;
+  if (limit >= 512 << 20) GTEST_SKIP() << "the machine gives all that is asked";
+  for (const ListenSpec& listen :
+       {ListenSpec{},
+        ListenSpec{.kind = ListenSpec::Kind::kUnix,
+        .path = "@listeners_test.cut." + std::to_string(getpid())}}) {
+    ForwardSpec forward = Forward("pg", listen);
+    forward.receive_buffer = 512 << 20;
+    const Bound bound = Bind(forward);
+    ASSERT_TRUE(bound.ok()) << bound.status();
+    EXPECT_THAT(
+        bound->front().warnings,
+        ElementsAre("pg: +rcvbuf:512MiB: the kernel gives " +
+                    FormatSize(limit) +
+                    "; sysctl -w net.core.rmem_max=536870912 allows it"));
+  }
+}
+
 TEST_F(ListenersTest, OptionsThatAreOffStayOff) {
   ForwardSpec forward = Forward("pg", {});
   forward.no_delay = false;
@@ -277,6 +358,9 @@ TEST_F(ListenersTest, OptionsThatAreOffStayOff) {
     EXPECT_EQ(IntOption(fd.get(), SOL_SOCKET, SO_OOBINLINE), 1);
     EXPECT_EQ(IntOption(fd.get(), IPPROTO_TCP, TCP_NODELAY), 0);
     EXPECT_EQ(IntOption(fd.get(), SOL_SOCKET, SO_KEEPALIVE), 0);
+    EXPECT_EQ(IntOption(fd.get(), IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
+    EXPECT_EQ(IntOption(listener.fd.get(), IPPROTO_TCP, TCP_DEFER_ACCEPT), 0);
+    EXPECT_EQ(IntOption(listener.fd.get(), IPPROTO_TCP, TCP_FASTOPEN), 0);
   }
 }
 

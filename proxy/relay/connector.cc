@@ -18,6 +18,14 @@ namespace {
 // AF_UNIX tells of no free place in a full backlog: it has to be tried again.
 constexpr Duration kBacklogRetry = std::chrono::milliseconds(10);
 
+// Whether it was established, spoke, and was reset: its bytes are the client's.
+bool SpokeBeforeReset(Kernel& kernel, Transport* transport, int error) {
+  char first;
+  return (error == ECONNRESET || error == EPIPE) &&
+         transport->Read(kernel, &first, 1, /*peek=*/true).io ==
+             Transport::Io::kMoved;
+}
+
 }  // namespace
 
 PortRange PortRange::Ephemeral() {
@@ -107,7 +115,9 @@ Connector::Outcome Connector::Connect(const Site& site, Transport* transport) {
       address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (!made.ok()) return Fail(site, transport, made.error);
   UniqueFd fd(static_cast<int>(made.value), kernel);
-  if (tcp) SetStreamOptions(kernel, fd.get(), *site.forward);
+  if (tcp) {
+    SetStreamOptions(kernel, fd.get(), *site.forward, /*no_delay_later=*/true);
+  }
   SetKeyedOptions(kernel, fd.get(), tcp, *site.forward);
 
   const SysResult r = kernel.Connect(fd.get(), address.data(), address.size());
@@ -125,13 +135,38 @@ Connector::Outcome Connector::Connect(const Site& site, Transport* transport) {
   transport->Open(std::move(fd), tcp ? FdKind::kTcp : FdKind::kUnix,
                   connected ? Transport::Assume::kConnected
                             : Transport::Assume::kConnecting);
+  if (tcp && site.forward->no_delay) transport->PutOffNoDelay();
   if (const int error = transport->Register(&reactor); error != 0) {
     return Fail(site, transport, error);
   }
   if (connected) return Established(site, transport);
+  const Outcome outcome = WriteFirst(site, transport);
+  if (outcome != Outcome::kPending) return outcome;
   due_ = AttemptDeadline(site);
   transport->Arm(&reactor, kWrite | kHangup);
   return Outcome::kPending;
+}
+
+Connector::Outcome Connector::WriteFirst(const Site& site,
+                                         Transport* transport) {
+  Address local;
+  if (site.first.empty() || transport->kind() != FdKind::kTcp ||
+      MayBeItself(site, *transport, &local)) {
+    return Outcome::kPending;
+  }
+  Kernel& kernel = site.reactor->kernel();
+  const Transport::IoResult write =
+      transport->Write(kernel, site.first.data(), site.first.size());
+  *site.first_sent = write.bytes;
+  if (write.bytes == 0) {
+    if (write.io != Transport::Io::kFailed) return Outcome::kPending;
+    if (!SpokeBeforeReset(kernel, transport, transport->error())) {
+      return Fail(site, transport, transport->error());
+    }
+  }
+  // Else the poller tells when it takes more.
+  if (write.io != Transport::Io::kBlocked) transport->SetConnected();
+  return Succeed(site);
 }
 
 Connector::Outcome Connector::Ready(const Site& site, Transport* transport) {
@@ -139,11 +174,7 @@ Connector::Outcome Connector::Ready(const Site& site, Transport* transport) {
   Kernel& kernel = site.reactor->kernel();
   if (transport->ended() || (site.verify && transport->writable())) {
     const int error = TakeSocketError(kernel, transport->fd());
-    char first;
-    if ((error == ECONNRESET || error == EPIPE) &&
-        transport->Read(kernel, &first, 1, /*peek=*/true).io ==
-            Transport::Io::kMoved) {
-      // It was established, spoke, and was reset: its bytes are the client's.
+    if (SpokeBeforeReset(kernel, transport, error)) {
       transport->set_error(error);
     } else if (error != 0) {
       const Outcome failed = Fail(site, transport, error);
@@ -175,22 +206,30 @@ Connector::Outcome Connector::Due(const Site& site, Transport* transport) {
   return Attempt(site, transport);
 }
 
-Connector::Outcome Connector::Established(const Site& site,
-                                          Transport* transport) {
+bool Connector::MayBeItself(const Site& site, const Transport& transport,
+                            Address* local) const {
   // A loopback port that nobody listens on can be given to the very socket that
   // connects to it, which is then connected to itself. (The target itself may
   // be 0.0.0.0, which means this machine.)
   const uint16_t port = addresses_->addresses[current_].port();
-  if (site.local_ports.Contains(port)) {
-    Kernel& kernel = site.reactor->kernel();
-    Address local, peer;
-    if (GetLocalAddress(kernel, transport->fd(), &local) == 0 &&
-        local.port() == port &&
-        GetPeerAddress(kernel, transport->fd(), &peer) == 0 && local == peer) {
-      return Fail(site, transport, ECONNREFUSED);
-    }
+  return site.local_ports.Contains(port) &&
+         GetLocalAddress(site.reactor->kernel(), transport.fd(), local) == 0 &&
+         local->port() == port;
+}
+
+Connector::Outcome Connector::Established(const Site& site,
+                                          Transport* transport) {
+  Address local, peer;
+  if (MayBeItself(site, *transport, &local) &&
+      GetPeerAddress(site.reactor->kernel(), transport->fd(), &peer) == 0 &&
+      local == peer) {
+    return Fail(site, transport, ECONNREFUSED);
   }
   transport->SetConnected();
+  return Succeed(site);
+}
+
+Connector::Outcome Connector::Succeed(const Site& site) {
   result_ = ConnectResult::kOk;
   site.metrics->connects[Index(result_)].Add();
   due_ = kNever;

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "proxy/config/forward_spec.h"
 #include "proxy/observe/forward_metrics.h"
@@ -33,7 +34,7 @@ class Connector {
  public:
   enum class Outcome : uint8_t {
     kPending,    // call Ready() at an event and Due() at due()
-    kConnected,  // the transport is open, registered and readable and writable
+    kConnected,  // the transport is open and registered
     kFailed,     // every address failed; result() and error() tell of the last
   };
 
@@ -45,6 +46,10 @@ class Connector {
     MonoTime deadline;  // of all attempts together
     PortRange local_ports;
     bool verify;  // the poller reports no errors (select): look once more
+    // What the client has sent, if known, and (out) how much of it an upstream
+    // took meanwhile: never any of it when the outcome is not kConnected.
+    std::span<const char> first;
+    size_t* first_sent;
   };
 
   Outcome Start(const Site& site, AddressListPtr addresses,
@@ -66,7 +71,14 @@ class Connector {
   Outcome Attempt(const Site& site, Transport* transport);
   // One call of connect().
   Outcome Connect(const Site& site, Transport* transport);
+  // A write tells at once whether a connection in progress is established, as
+  // on loopback it is when connect() returns. That saves a wait.
+  Outcome WriteFirst(const Site& site, Transport* transport);
   Outcome Established(const Site& site, Transport* transport);
+  Outcome Succeed(const Site& site);
+  // Whether the connection may be one to itself; `*local` is set if so.
+  bool MayBeItself(const Site& site, const Transport& transport,
+                   Address* local) const;
   // Notes the failure of this address.
   Outcome Fail(const Site& site, Transport* transport, int error);
   MonoTime AttemptDeadline(const Site& site) const;

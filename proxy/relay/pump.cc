@@ -147,13 +147,32 @@ Pump::Step Pump::Settle(const Site& site, Transport& source) {
 }
 
 Pump::Step Pump::Flush(const Site& site, Transport& target) {
-  BufferPool& buffers = site.pools->buffers;
   const Transport::IoResult write =
       target.Write(*site.kernel, buffer_.data(), buffer_.size());
-  CountSent(write.bytes, RelayPath::kCopy, site);
-  buffers.Consume(&buffer_, write.bytes);
-  if (buffer_.empty()) buffers.Return(&buffer_);
+  Sent(site, write.bytes);
   return write.io == Io::kStarved ? Step::kStarved : Step::kMoved;
+}
+
+bool Pump::Prime(const Site& site, Transport& source) {
+  BufferPool& buffers = site.pools->buffers;
+  if (end_ != End::kOpen || !flushed() || !buffers.Available()) return true;
+  const std::span<char> scratch = buffers.scratch();
+  const Transport::IoResult read =
+      source.Read(*site.kernel, scratch.data(), scratch.size());
+  if (read.io != Io::kMoved) {
+    ReadEnded(read.io, source);
+    return read.io != Io::kBlocked;
+  }
+  site.counters.received->Add(read.bytes);
+  buffer_ = buffers.Borrow(scratch.first(read.bytes));
+  return true;
+}
+
+void Pump::Sent(const Site& site, size_t bytes) {
+  BufferPool& buffers = site.pools->buffers;
+  CountSent(bytes, RelayPath::kCopy, site);
+  buffers.Consume(&buffer_, bytes);
+  if (buffer_.empty()) buffers.Return(&buffer_);
 }
 
 void Pump::Abandon(const Site& site) {

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "metrics/instrument.h"
 #include "proxy/config/forward_spec.h"
@@ -82,6 +83,17 @@ class Pump {
   // the close that follows.
   Outcome Run(const Site& site, Transport& source, Transport& target,
               bool last);
+
+  // While there is no target yet: reads once, into a borrowed buffer, and notes
+  // an end. Without a buffer to borrow it does nothing. Returns false when
+  // nothing was there to read.
+  bool Prime(const Site& site, Transport& source);
+  // What is buffered. `bytes` of it were sent by somebody else.
+  std::span<const char> pending() const {
+    if (buffer_.empty()) return {};
+    return {buffer_.data(), buffer_.size()};
+  }
+  void Sent(const Site& site, size_t bytes);
 
   // Reads no more; what is buffered is still sent, but no FIN behind it.
   void StopReading() {

@@ -48,13 +48,15 @@ void Session::Start(UniqueFd client, FdKind kind) {
   Drive();
 }
 
-Connector::Site Session::Site() {
+Connector::Site Session::Site(size_t* first_sent) {
   return {.reactor = &host_->reactor(),
           .forward = forward_->spec,
           .metrics = forward_->metrics,
           .deadline = deadline_,
           .local_ports = host_->local_ports(),
-          .verify = host_->verify_connects()};
+          .verify = host_->verify_connects(),
+          .first = up_.pending(),
+          .first_sent = first_sent};
 }
 
 void Session::OnAddresses() {
@@ -123,11 +125,25 @@ void Session::Wait() {
     host_->OnConnectFailed(*this);
     return Close(CloseReason::kDnsFailed, Farewell::kReset);
   }
+  ReadEarly();
+  if (client_.error() != 0) {
+    return Close(ReasonOf(client_), Farewell::kReset);
+  }
   SetStage(Stage::kConnecting);
   progress_at_ = host_->reactor().Now();
   // This may be the callback of a listener, a hand-off or a list of addresses.
   host_->reactor().Enter(CallbackKind::kConnect, subject());
-  Connected(connector_.Start(Site(), forward_->addresses, &upstream_));
+  size_t sent = 0;
+  const Connector::Outcome outcome =
+      connector_.Start(Site(&sent), forward_->addresses, &upstream_);
+  Connected(outcome, sent);
+}
+
+void Session::ReadEarly() {
+  // What it leaves in the socket brings an event: the client was registered
+  // before, and no event of it was seen since the bytes came.
+  if (client_.kind() != FdKind::kTcp || !forward_->early_reads.Wanted()) return;
+  forward_->early_reads.Saw(up_.Prime(SiteOf(&up_), client_));
 }
 
 void Session::Connect() {
@@ -135,10 +151,12 @@ void Session::Connect() {
   if (client_.error() != 0) {
     return Close(ReasonOf(client_), Farewell::kReset);
   }
-  Connected(connector_.Ready(Site(), &upstream_));
+  size_t sent = 0;
+  const Connector::Outcome outcome = connector_.Ready(Site(&sent), &upstream_);
+  Connected(outcome, sent);
 }
 
-void Session::Connected(Connector::Outcome outcome) {
+void Session::Connected(Connector::Outcome outcome, size_t first_sent) {
   switch (outcome) {
     case Connector::Outcome::kPending:
       client_.Arm(&host_->reactor(), kHangup);
@@ -154,6 +172,7 @@ void Session::Connected(Connector::Outcome outcome) {
           (looked_at_ - progress_at_).count());
       progress_at_ = looked_at_;
       host_->OnSessionOpen(*this);
+      if (first_sent > 0) up_.Sent(SiteOf(&up_), first_sent);
       return Relay();
   }
 }

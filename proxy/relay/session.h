@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -15,6 +16,7 @@
 #include "proxy/observe/forward_metrics.h"
 #include "proxy/observe/worker_metrics.h"
 #include "proxy/relay/connector.h"
+#include "proxy/relay/early_reads.h"
 #include "proxy/relay/peer_name.h"
 #include "proxy/relay/pump.h"
 #include "proxy/relay/relay_pools.h"
@@ -40,6 +42,7 @@ struct ForwardState {
   WorkerMetrics* worker = nullptr;
   // Never null. Generation 0: the target's name was not looked up yet.
   AddressListPtr addresses = std::make_shared<AddressList>();
+  EarlyReads early_reads;
 };
 
 // What a session needs of the worker that it lives in. Loop thread only.
@@ -162,7 +165,10 @@ class Session final : public Retired,
   void Drive();
   void Wait();
   void Connect();
-  void Connected(Connector::Outcome outcome);
+  // Reads what the client has sent by now, if that is likely to be something.
+  void ReadEarly();
+  // `first_sent`: see Connector::Site.
+  void Connected(Connector::Outcome outcome, size_t first_sent);
   void Relay();
   void RunPumps();
   void Flush();
@@ -175,7 +181,7 @@ class Session final : public Retired,
   void BeginAborting();
   void Close(CloseReason reason, Farewell farewell);
 
-  Connector::Site Site();
+  Connector::Site Site(size_t* first_sent);
   // Runs one direction and notes what it needs.
   void RunPump(Pump* pump, Transport* source, Transport* target);
   // True when all that was for `target` was sent and acknowledged, or nobody is

@@ -7,6 +7,7 @@
 
 #include "glog/logging.h"
 #include "proxy/relay/session.h"
+#include "reactor/socket.h"
 
 namespace weir {
 namespace {
@@ -262,6 +263,10 @@ void Session::Attach(SessionState state) {
                    stage_ == Stage::kConnecting ? Transport::Assume::kConnecting
                                                 : Transport::Assume::kInUse);
     upstream_.set_error(state.upstream_error);
+    // It may have been put off.
+    if (upstream_.kind() == FdKind::kTcp && forward_->spec->no_delay) {
+      (void)SetNoDelay(host_->reactor().kernel(), upstream_.fd(), true);
+    }
     registered &= upstream_.Register(&host_->reactor()) == 0;
   }
   if (!registered) return Close(CloseReason::kResources, Farewell::kReset);

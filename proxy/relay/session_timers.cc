@@ -32,7 +32,9 @@ void Session::OnTimer() noexcept {
                  draining_ && !dropped_ ? Farewell::kFin : Farewell::kReset);
   }
   if (stage_ == Stage::kConnecting && now >= connector_.due()) {
-    Connected(connector_.Due(Site(), &upstream_));
+    size_t sent = 0;
+    const Connector::Outcome outcome = connector_.Due(Site(&sent), &upstream_);
+    Connected(outcome, sent);
     if (stage_ != Stage::kClosed) ArmTimer();
     return;
   }

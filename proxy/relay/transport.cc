@@ -32,6 +32,7 @@ void Transport::Close(Reactor* reactor, bool reset) {
   }
   readable_ = writable_ = eof_ = ended_ = ended_checked_ = urgent_ = false;
   unproven_ = false;
+  no_delay_put_off_ = sent_ = false;
   armed_ = 0;
   if (handle_ == Handle::kNone) return fd_.Reset();
   reactor->Close(std::exchange(handle_, Handle::kNone), std::move(fd_));
@@ -92,6 +93,7 @@ Transport::IoResult Transport::Write(Kernel& kernel, const char* data,
                                      size_t size) {
   size_t written = 0;
   while (written < size) {
+    BeforeSend(kernel);
     const SysResult r =
         kernel.Send(fd_.get(), data + written, size - written, 0);
     if (!r.ok()) {
@@ -103,6 +105,7 @@ Transport::IoResult Transport::Write(Kernel& kernel, const char* data,
       return result;
     }
     written += static_cast<size_t>(r.value);
+    sent_ = true;
   }
   return {Io::kMoved, written};
 }
@@ -143,6 +146,7 @@ Transport::IoResult Transport::WriteFrom(Kernel& kernel, PipePool& pool,
                                          Pipe* pipe) {
   size_t written = 0;
   while (!pipe->empty()) {
+    BeforeSend(kernel);
     const SysResult r =
         kernel.Splice(pipe->read_end(), fd_.get(), pipe->size());
     if (!r.ok()) {
@@ -153,10 +157,17 @@ Transport::IoResult Transport::WriteFrom(Kernel& kernel, PipePool& pool,
       result.bytes = written;
       return result;
     }
+    sent_ = true;
     pool.Drained(pipe, static_cast<size_t>(r.value));
     written += static_cast<size_t>(r.value);
   }
   return {Io::kMoved, written};
+}
+
+void Transport::TakeUpNoDelay(Kernel& kernel) {
+  if (!sent_) return;
+  no_delay_put_off_ = false;
+  (void)SetNoDelay(kernel, fd_.get(), true);  // it works without
 }
 
 void Transport::ShutdownWrite(Kernel& kernel) {

@@ -59,6 +59,10 @@ class Transport final : public EventHandler {
 
   // Takes `fd`, not yet registered.
   void Open(UniqueFd fd, FdKind kind, Assume assume);
+  // For a new TCP socket: turns Nagle's algorithm off (TCP_NODELAY) no sooner
+  // than its second send. Linux never holds a first one back (it waits only
+  // while a small segment is under way), and many connections send just once.
+  void PutOffNoDelay() { no_delay_put_off_ = true; }
   // Tells the loop of it. Returns 0 or an errno.
   [[nodiscard]] int Register(Reactor* reactor);
   // Ends registration and socket. `reset`: the peer sees RST and unsent bytes
@@ -116,6 +120,11 @@ class Transport final : public EventHandler {
   // An errno of recv or send.
   IoResult Failed(int error);
   IoResult SpliceFailed(int error);
+  // Before each send, for PutOffNoDelay().
+  void BeforeSend(Kernel& kernel) {
+    if (no_delay_put_off_) TakeUpNoDelay(kernel);
+  }
+  void TakeUpNoDelay(Kernel& kernel);
   // A read that returned less than it asked for.
   void Short();
 
@@ -132,6 +141,8 @@ class Transport final : public EventHandler {
   bool ended_checked_ : 1 = false;
   bool urgent_ : 1 = false;
   bool unproven_ : 1 = false;  // no byte came since an event said readable
+  bool no_delay_put_off_ : 1 = false;
+  bool sent_ : 1 = false;  // for the one before; not kept otherwise
 };
 
 }  // namespace weir

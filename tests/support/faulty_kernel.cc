@@ -1,6 +1,8 @@
 #include "tests/support/faulty_kernel.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -24,6 +26,20 @@ bool IsUnix(Kernel& kernel, int fd) {
 bool IsSocket(int fd) {
   struct stat status = {};
   return ::fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode);
+}
+
+tcp_info InfoOf(int fd) {
+  tcp_info info{};
+  socklen_t size = sizeof(info);
+  ::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size);
+  return info;
+}
+
+bool Connecting(int fd) { return InfoOf(fd).tcpi_state != TCP_CLOSE; }
+
+bool Connected(int fd) {
+  const int state = InfoOf(fd).tcpi_state;
+  return state != TCP_CLOSE && state != TCP_SYN_SENT && state != TCP_SYN_RECV;
 }
 
 }  // namespace
@@ -133,6 +149,7 @@ SysResult FaultyKernel::Connect(int fd, const sockaddr* address,
                                 socklen_t size) {
   const SysResult r =
       Do(Call::kConnect, fd, [&] { return real_.Connect(fd, address, size); });
+  if (r.error == EINPROGRESS && !Connecting(fd)) held_.insert(fd);
   if (noisy_ && r.error == EINPROGRESS && Chance(kInterruptedPercent)) {
     return {-1, EINTR};
   }
@@ -145,6 +162,12 @@ SysResult FaultyKernel::Recv(int fd, void* data, size_t size, int flags) {
 }
 
 SysResult FaultyKernel::Send(int fd, const void* data, size_t size, int flags) {
+  if (held_.contains(fd)) {
+    if (!Connected(fd)) {
+      return Do(Call::kSend, fd, [] { return SysResult{-1, EAGAIN}; });
+    }
+    held_.erase(fd);
+  }
   size = std::min(size, send_limit_);
   if (noisy_ && size > 1 && Chance(kShortPercent)) {
     size = 1 + random_() % (size - 1);
@@ -216,6 +239,7 @@ SysResult FaultyKernel::SendQueue(int fd) {
 }
 
 SysResult FaultyKernel::Close(int fd) {
+  held_.erase(fd);
   return Do(Call::kClose, fd, [&] { return real_.Close(fd); });
 }
 

@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <random>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -56,7 +57,9 @@ struct Fault {
   bool made = false;
 };
 
-// One thread. Everything that no fault hits goes to the real kernel.
+// One thread. Everything that no fault hits goes to the real kernel. A socket
+// whose connect() was not made but is said to be in progress takes no bytes
+// until it is connected all the same.
 class FaultyKernel final : public Kernel {
  public:
   void Inject(const Fault& fault) { faults_.push_back(fault); }
@@ -134,6 +137,7 @@ class FaultyKernel final : public Kernel {
   std::array<uint64_t, kCalls> by_call_{};
   std::map<std::pair<Call, int>, uint64_t> by_fd_;
   std::map<int, uint64_t> error_reads_;
+  std::set<int> held_;  // a connect() that seems to be in progress
   int last_accepted_ = -1;
   int last_socket_ = -1;
 };

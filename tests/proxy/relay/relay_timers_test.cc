@@ -120,7 +120,6 @@ TEST_P(RelayCalls, C12_KeepaliveOnBothSides) {
     EXPECT_EQ(Option(fd, IPPROTO_TCP, TCP_KEEPINTVL), 10);
     EXPECT_EQ(Option(fd, IPPROTO_TCP, TCP_KEEPCNT), 6);
     EXPECT_EQ(Option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
-    EXPECT_EQ(Option(fd, IPPROTO_TCP, TCP_NODELAY), 1);
   }
 }
 

@@ -198,6 +198,11 @@ void Transport::Arm(Reactor* reactor, Interest interest) {
 }
 
 void Transport::OnReady(Ready ready) noexcept {
+  // Registering reports what holds, which for a connected socket is known.
+  if (ready == kWritable && writable_) {
+    armed_ &= static_cast<Interest>(~kWrite);
+    return;
+  }
   if ((ready & (kReadable | kEof | kUrgent)) != 0) {
     armed_ &= static_cast<Interest>(~kRead);
     readable_ = unproven_ = true;

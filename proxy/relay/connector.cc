@@ -115,9 +115,9 @@ Connector::Outcome Connector::Connect(const Site& site, Transport* transport) {
       address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (!made.ok()) return Fail(site, transport, made.error);
   UniqueFd fd(static_cast<int>(made.value), kernel);
-  if (tcp) {
-    SetStreamOptions(kernel, fd.get(), *site.forward, /*no_delay_later=*/true);
-  }
+  // A failure is no error: the connection works without. (No delay for small
+  // writes comes with the second one.)
+  if (tcp) (void)SetOobInline(kernel, fd.get());
   SetKeyedOptions(kernel, fd.get(), tcp, *site.forward);
 
   const SysResult r = kernel.Connect(fd.get(), address.data(), address.size());

@@ -139,12 +139,6 @@ std::vector<std::string> SetListenerOptions(Kernel& kernel, int fd, bool tcp,
   return setup.TakeLines();
 }
 
-void SetStreamOptions(Kernel& kernel, int fd, const ForwardSpec& forward,
-                      bool no_delay_later) {
-  (void)SetOobInline(kernel, fd);
-  if (forward.no_delay && !no_delay_later) (void)SetNoDelay(kernel, fd, true);
-}
-
 void SetKeyedOptions(Kernel& kernel, int fd, bool tcp,
                      const ForwardSpec& forward) {
   if (tcp && forward.user_timeout != kForever) {

@@ -22,13 +22,6 @@ namespace weir {
 std::vector<std::string> SetListenerOptions(Kernel& kernel, int fd, bool tcp,
                                             const ForwardSpec& forward);
 
-// For a TCP socket that connects: urgent bytes in line, no delay for small
-// writes. A failure is no error: the connection works without, and the listener
-// told of it (as above). `no_delay_later`: somebody else sees to it that small
-// writes are not delayed (Transport).
-void SetStreamOptions(Kernel& kernel, int fd, const ForwardSpec& forward,
-                      bool no_delay_later = false);
-
 // What the keys user-timeout, rcvbuf and sndbuf ask for, and no call without
 // them. For a socket that connects, before it does; and for one that a unix
 // listener accepted, which inherits nothing.

@@ -84,6 +84,7 @@ absl::Status Proxy::Announce() {
                        .pid = getpid(),
                        .reactors = static_cast<int>(workers_.size()),
                        .poller = poller_,
+                       .splice = Pipes() > 0,
                        .descriptors = fd_limit_,
                        .max_connections = admission_->max(),
                        .forwards = {},

@@ -142,6 +142,18 @@ absl::Status Proxy::MakeLoops() {
   return absl::OkStatus();
 }
 
+int64_t Proxy::Pipes() const {
+  if (std::all_of(forwards_.begin(), forwards_.end(),
+                  [](const ForwardSpec& forward) {
+                    return forward.splice == SpliceMode::kOff;
+                  })) {
+    return 0;
+  }
+  if (settings_.splice_pipes >= 0) return settings_.splice_pipes;
+  return DefaultPipes(
+      std::min<int64_t>(fd_limit_, control_->poller().fd_limit()));
+}
+
 void Proxy::MakeWorkers() {
   // A poller has a descriptor to wait on and one to be woken by.
   int64_t taken = 2 * static_cast<int64_t>(monitors_.size());
@@ -149,10 +161,7 @@ void Proxy::MakeWorkers() {
     taken += static_cast<int64_t>(bound.sockets.size());
   }
   if (settings_.probes.has_value()) taken += kAdminFds;
-  const int64_t descriptors =
-      std::min<int64_t>(fd_limit_, control_->poller().fd_limit());
-  const int64_t pipes = settings_.splice_pipes >= 0 ? settings_.splice_pipes
-                                                    : DefaultPipes(descriptors);
+  const int64_t pipes = Pipes();
   FdLimits limits{.open_files = fd_limit_,
                   .poller_limit = control_->poller().fd_limit(),
                   .taken = taken,

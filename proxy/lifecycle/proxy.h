@@ -75,6 +75,8 @@ class Proxy {
 
   // The steps of Create(), in their order.
   absl::Status MakeLoops();
+  // How many pipes all loops together may have open.
+  int64_t Pipes() const;
   void MakeWorkers();
   void MakeWatchdog();
   absl::Status MakeUpstreams();

@@ -46,7 +46,8 @@ size_t Column(const std::vector<std::string>& texts, size_t limit) {
 std::string Header(const StartupReport& report) {
   std::string line = absl::StrCat(
       "weir ", report.version, "  pid ", report.pid, "  ", report.reactors,
-      report.reactors == 1 ? " reactor (" : " reactors (", report.poller, ")");
+      report.reactors == 1 ? " reactor (" : " reactors (", report.poller, ")",
+      report.splice ? "  splice on" : "  splice off");
   if (report.descriptors > 0) {
     absl::StrAppend(&line, "  fds ", report.descriptors, " (max ",
                     report.max_connections, " connections)");

@@ -34,6 +34,7 @@ struct StartupReport {
   int64_t pid = 0;
   int reactors = 0;
   std::string poller;
+  bool splice = false;      // of at least one forward
   int64_t descriptors = 0;  // how many the process may open; 0: not said
   int64_t max_connections = 0;
   std::vector<ForwardReport> forwards;

@@ -15,6 +15,7 @@ StartupReport Report() {
   report.pid = 4242;
   report.reactors = 2;
   report.poller = "epoll";
+  report.splice = true;
   report.descriptors = 20000;
   report.max_connections = 9900;
   report.admin = "http://127.0.0.1:9464";
@@ -30,7 +31,8 @@ TEST(StartupReport, AlignsColumns) {
       {"web", {"0.0.0.0:8080", "[::]:8080"}, {}, "127.0.0.1:3000", ""},
   };
   EXPECT_EQ(FormatStartupReport(report),
-            "weir 0.1.0  pid 4242  2 reactors (epoll)  fds 20000 (max 9900 "
+            "weir 0.1.0  pid 4242  2 reactors (epoll)  splice on  fds 20000 "
+            "(max 9900 "
             "connections)\n"
             "pg    127.0.0.1:5432 [::1]:5432  ->  db1:5432 (10.0.0.5)\n"
             "web   *:8080                     ->  127.0.0.1:3000\n"
@@ -48,7 +50,8 @@ TEST(StartupReport, SaysWhatIsSkippedAndResolving) {
                       "resolving"}};
   EXPECT_EQ(
       FormatStartupReport(report),
-      "weir 0.1.0  pid 4242  2 reactors (epoll)  fds 20000 (max 9900 "
+      "weir 0.1.0  pid 4242  2 reactors (epoll)  splice on  fds 20000 (max "
+      "9900 "
       "connections)\n"
       "p5432 127.0.0.1:5432  ->  db:5432 (resolving)  [::1]:5432 skipped: "
       "Address family not supported\n"
@@ -61,7 +64,8 @@ TEST(StartupReport, HasALineForTheProbes) {
   report.probes = "http://10.0.0.1:9465";
   report.forwards = {{"pg", {"127.0.0.1:5432"}, {}, "db1:5432", ""}};
   EXPECT_EQ(FormatStartupReport(report),
-            "weir 0.1.0  pid 4242  2 reactors (epoll)  fds 20000 (max 9900 "
+            "weir 0.1.0  pid 4242  2 reactors (epoll)  splice on  fds 20000 "
+            "(max 9900 "
             "connections)\n"
             "pg     127.0.0.1:5432  ->  db1:5432\n"
             "admin  unix:/run/weir  /  /metrics  /ready  /live\n"
@@ -73,11 +77,12 @@ TEST(StartupReport, CountsOneReactor) {
   StartupReport report = Report();
   report.reactors = 1;
   report.poller = "poll";
+  report.splice = false;
   report.descriptors = 0;
   report.took = std::chrono::microseconds(10);
   report.drain_timeout = std::chrono::milliseconds(1500);
   EXPECT_EQ(FormatStartupReport(report),
-            "weir 0.1.0  pid 4242  1 reactor (poll)\n"
+            "weir 0.1.0  pid 4242  1 reactor (poll)  splice off\n"
             "admin http://127.0.0.1:9464  /  /metrics  /ready  /live\n"
             "ready in 1 ms. Ctrl-C drains up to 1.5s; again stops now.\n");
 }
@@ -91,7 +96,7 @@ TEST(StartupReport, LongOnesStandOut) {
   report.forwards = {{"a", {path}, {}, "db:1", ""},
                      {"b", {"127.0.0.1:80"}, {}, "db:2", ""}};
   EXPECT_EQ(FormatStartupReport(report),
-            "weir 0.1.0  pid 4242  2 reactors (epoll)\n"
+            "weir 0.1.0  pid 4242  2 reactors (epoll)  splice on\n"
             "a " +
                 path +
                 "  ->  db:1\n"

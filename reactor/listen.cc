@@ -88,4 +88,27 @@ absl::StatusOr<ListeningSocket> Listen(Kernel& kernel, const Address& address,
   return result;
 }
 
+absl::StatusOr<UniqueFd> ListenBeside(Kernel& kernel,
+                                      const ListeningSocket& first,
+                                      const ListenOptions& options) {
+  const std::string what =
+      absl::StrCat("cannot listen on ", first.address.ToString(),
+                   " once more (SO_REUSEPORT)");
+  const SysResult made = kernel.Socket(
+      first.address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (!made.ok()) return ErrnoStatus(made.error, what);
+  UniqueFd beside(static_cast<int>(made.value), kernel);
+  const int on = 1;
+  for (const int fd : {first.fd.get(), beside.get()}) {
+    const SysResult shared =
+        kernel.SetSockOpt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+    if (!shared.ok()) return ErrnoStatus(shared.error, what);
+  }
+  if (options.prepare) options.prepare(beside.get());
+  const int error =
+      BindAndListen(kernel, beside.get(), first.address, options.backlog);
+  if (error != 0) return ErrnoStatus(error, what);
+  return beside;
+}
+
 }  // namespace weir

@@ -45,6 +45,17 @@ struct ListeningSocket {
 absl::StatusOr<ListeningSocket> Listen(Kernel& kernel, const Address& address,
                                        const ListenOptions& options = {});
 
+// Another socket that listens at the address of `first`, of an IP address, with
+// a queue of its own (SO_REUSEPORT): the kernel spreads new connections over
+// both, by a hash of the client's address. `first` stays as it is otherwise.
+//
+// Listen() binds without that option, so a port that somebody else has is an
+// error however he has it; only then does `first` let others in, and only those
+// of the same user who ask for it by the option.
+absl::StatusOr<UniqueFd> ListenBeside(Kernel& kernel,
+                                      const ListeningSocket& first,
+                                      const ListenOptions& options = {});
+
 }  // namespace weir
 
 #endif  // REACTOR_LISTEN_H_

@@ -17,9 +17,14 @@ DEFINE_int32(reactors, 0,
              "event loops, each a thread; 0: one for each core that affinity "
              "and cgroup allow");
 DEFINE_bool(affinity, false, "pin each loop to a core of its own");
+DEFINE_string(accept, "shared",
+              "which loop accepts: shared (each, from one socket an address), "
+              "reuseport (each, from a socket of its own; unix sockets stay "
+              "shared) or dedicated (the control loop, for all)");
 DEFINE_string(shard, "least",
               "which loop gets a connection: least (the one with the fewest), "
-              "round_robin or local (the one that accepted it)");
+              "round_robin, lag (the fewest, and fewer where a loop runs late) "
+              "or local (the one that accepted it)");
 DEFINE_string(stall_threshold, "10ms",
               "a callback or a round of a loop that takes this long is counted "
               "as a stall");
@@ -83,6 +88,7 @@ constexpr FlagInfo kFlags[] = {
     {"poller", "NAME", "Loops"},
     {"reactors", "N", "Loops"},
     {"affinity", "", "Loops"},
+    {"accept", "NAME", "Loops"},
     {"shard", "NAME", "Loops"},
     {"stall_threshold", "TIME", "Loops"},
     {"allow_stall_injection", "", "Loops"},

@@ -17,6 +17,7 @@
 DECLARE_string(poller);
 DECLARE_int32(reactors);
 DECLARE_bool(affinity);
+DECLARE_string(accept);
 DECLARE_string(shard);
 DECLARE_string(stall_threshold);
 DECLARE_bool(allow_stall_injection);

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "gflags/gflags.h"
+#include "proxy/config/accept_mode.h"
 #include "proxy/config/endpoint_parser.h"
 #include "proxy/config/flags.h"
 #include "proxy/config/host_parser.h"
@@ -80,12 +81,37 @@ absl::Status ReadShard(ShardPolicy* policy) {
       return absl::OkStatus();
     }
   }
-  if (FLAGS_shard == "lag") {
-    return Wrong("shard", FLAGS_shard, "not supported yet");
-  }
   return Wrong("shard", FLAGS_shard,
-               absl::StrCat("must be least, round_robin or local",
+               absl::StrCat("must be least, round_robin, lag or local",
                             DidYouMean(FLAGS_shard, kShardPolicyNames)));
+}
+
+absl::Status ReadAccept(AcceptMode* mode) {
+  for (size_t i = 0; i < kAcceptModeNames.size(); ++i) {
+    if (kAcceptModeNames[i] == FLAGS_accept) {
+      *mode = static_cast<AcceptMode>(i);
+      return absl::OkStatus();
+    }
+  }
+  return Wrong("accept", FLAGS_accept,
+               absl::StrCat("must be shared, reuseport or dedicated",
+                            DidYouMean(FLAGS_accept, kAcceptModeNames)));
+}
+
+// What of the policy does not go with the other flags.
+absl::Status CheckShard(const Settings& settings) {
+  if (settings.shard == ShardPolicy::kLag && !settings.loop_metrics) {
+    return Wrong("shard", FLAGS_shard,
+                 "goes by the lag of the loops, which --noloop_metrics does "
+                 "not measure; take one of the two away");
+  }
+  if (settings.shard == ShardPolicy::kLocal &&
+      settings.accept == AcceptMode::kDedicated) {
+    return Wrong("shard", FLAGS_shard,
+                 "with --accept=dedicated the loop that accepts serves no "
+                 "connections; take least");
+  }
+  return absl::OkStatus();
 }
 
 // The place of one socket for HTTP.
@@ -253,7 +279,7 @@ absl::StatusOr<Settings> SettingsFromFlags() {
        {ReadPoller(&settings.poller),
         ReadNumber("reactors", FLAGS_reactors, 0, kMostReactors,
                    &settings.reactors),
-        ReadShard(&settings.shard),
+        ReadAccept(&settings.accept), ReadShard(&settings.shard),
         ReadNumber("max_connections", FLAGS_max_connections, 0, INT32_MAX,
                    &settings.max_connections),
         ReadNumber("splice_pipes", FLAGS_splice_pipes, -1, INT32_MAX,
@@ -269,6 +295,7 @@ absl::StatusOr<Settings> SettingsFromFlags() {
   settings.pin_reactors = FLAGS_affinity;
   settings.allow_stall_injection = FLAGS_allow_stall_injection;
   settings.loop_metrics = FLAGS_loop_metrics;
+  if (absl::Status fits = CheckShard(settings); !fits.ok()) return fits;
   settings.ports_file = FLAGS_ports_file;
   settings.verbose = FLAGS_verbose;
   settings.quiet = FLAGS_quiet;

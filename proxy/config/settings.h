@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "proxy/config/accept_mode.h"
 #include "proxy/config/forward_spec.h"
 #include "proxy/config/shard_policy_kind.h"
 #include "reactor/clock.h"
@@ -29,6 +30,8 @@ struct Settings {
   PollerKind poller = PollerKind::kEpoll;
   int reactors = 0;  // 0: as many as the cores really allow
   bool pin_reactors = false;
+  AcceptMode accept = AcceptMode::kShared;
+  // Never kLag without loop_metrics, nor kLocal with AcceptMode::kDedicated.
   ShardPolicy shard = ShardPolicy::kLeast;
   // What is counted as a stall; at least 1 ms.
   Duration stall_threshold = std::chrono::milliseconds(10);

@@ -36,6 +36,9 @@ struct Totals {
 
 Totals Read(Proxy& proxy) {
   Totals totals;
+  // What the control loop accepted for them.
+  totals.accepted +=
+      proxy.metrics().Shard(0, proxy.reactors()).accepted.Value();
   for (size_t i = 0; i < proxy.reactors(); ++i) {
     const ForwardShard& shard = proxy.metrics().Shard(0, i);
     totals.accepted += shard.accepted.Value();

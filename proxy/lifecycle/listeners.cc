@@ -60,6 +60,16 @@ void Merge(std::vector<std::string> lines, std::vector<std::string>* to) {
   }
 }
 
+// `bound` gets what there is to say, and outlives them.
+ListenOptions OptionsOf(Kernel& kernel, const ForwardSpec& forward, bool tcp,
+                        BoundForward* bound) {
+  ListenOptions options;
+  options.prepare = [&kernel, &forward, tcp, bound](int fd) {
+    Merge(SetListenerOptions(kernel, fd, tcp, forward), &bound->warnings);
+  };
+  return options;
+}
+
 // One try. AlreadyExists-like errors of a second family with a picked port are
 // the caller's to repeat.
 absl::StatusOr<BoundForward> BindOnce(Kernel& kernel,
@@ -68,16 +78,11 @@ absl::StatusOr<BoundForward> BindOnce(Kernel& kernel,
   BoundForward bound;
   absl::Status missing;
   for (const Address& address : addresses) {
-    ListenOptions options;
-    options.prepare = [&](int fd) {
-      Merge(SetListenerOptions(kernel, fd, address.is_ip(), forward),
-            &bound.warnings);
-    };
     const bool picked = address.port() == 0 && !bound.sockets.empty();
     absl::StatusOr<ListeningSocket> socket = Listen(
         kernel,
         picked ? address.WithPort(bound.sockets[0].address.port()) : address,
-        options);
+        OptionsOf(kernel, forward, address.is_ip(), &bound));
     if (socket.ok()) {
       bound.sockets.push_back(*std::move(socket));
     } else if (addresses.size() > 1 && FamilyIsMissing(socket.status())) {
@@ -104,6 +109,29 @@ absl::StatusOr<BoundForward> Bind(Kernel& kernel, const ForwardSpec& forward) {
   }
 }
 
+// A copy of each socket of `bound` for one more reactor.
+absl::StatusOr<std::vector<UniqueFd>> BindBeside(Kernel& kernel,
+                                                 const ForwardSpec& forward,
+                                                 BoundForward* bound) {
+  std::vector<UniqueFd> copies;
+  const ListenOptions options = OptionsOf(kernel, forward, /*tcp=*/true, bound);
+  for (const ListeningSocket& socket : bound->sockets) {
+    if (!socket.address.is_ip()) {
+      copies.emplace_back();
+      continue;
+    }
+    absl::StatusOr<UniqueFd> copy = ListenBeside(kernel, socket, options);
+    if (!copy.ok()) return copy.status();
+    copies.push_back(*std::move(copy));
+  }
+  return copies;
+}
+
+absl::Status OfForward(const ForwardSpec& forward, const absl::Status& status) {
+  return absl::Status(status.code(),
+                      absl::StrCat(forward.name, ": ", status.message()));
+}
+
 absl::Status OfFlag(const char* flag, const absl::Status& status,
                     const char* way_out = "") {
   return absl::Status(
@@ -113,18 +141,33 @@ absl::Status OfFlag(const char* flag, const absl::Status& status,
 }  // namespace
 
 absl::StatusOr<std::vector<BoundForward>> BindForwards(
-    Kernel& kernel, const std::vector<ForwardSpec>& forwards) {
+    Kernel& kernel, const std::vector<ForwardSpec>& forwards, size_t queues) {
   std::vector<BoundForward> all;
   for (const ForwardSpec& forward : forwards) {
     absl::StatusOr<BoundForward> bound = Bind(kernel, forward);
-    if (!bound.ok()) {
-      return absl::Status(
-          bound.status().code(),
-          absl::StrCat(forward.name, ": ", bound.status().message()));
+    if (!bound.ok()) return OfForward(forward, bound.status());
+    for (size_t i = 1; i < queues; ++i) {
+      absl::StatusOr<std::vector<UniqueFd>> copies =
+          BindBeside(kernel, forward, &*bound);
+      if (!copies.ok()) return OfForward(forward, copies.status());
+      bound->copies.push_back(*std::move(copies));
     }
     all.push_back(*std::move(bound));
   }
   return all;
+}
+
+size_t CountSockets(const std::vector<BoundForward>& bound) {
+  size_t count = 0;
+  for (const BoundForward& forward : bound) {
+    count += forward.sockets.size();
+    for (const std::vector<UniqueFd>& copies : forward.copies) {
+      count += static_cast<size_t>(
+          std::count_if(copies.begin(), copies.end(),
+                        [](const UniqueFd& fd) { return bool{fd}; }));
+    }
+  }
+  return count;
 }
 
 absl::StatusOr<ListeningSocket> BindAdmin(Kernel& kernel,

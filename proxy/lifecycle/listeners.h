@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "proxy/config/forward_spec.h"
+#include "reactor/fd.h"
 #include "reactor/kernel.h"
 #include "reactor/listen.h"
 
@@ -16,7 +17,10 @@ namespace weir {
 
 // The sockets of one forward. Owns them.
 struct BoundForward {
-  std::vector<ListeningSocket> sockets;  // at least one
+  std::vector<ListeningSocket> sockets;  // one an address, at least one
+  // For each further reactor that has sockets of its own: one for each of
+  // `sockets`; none (an empty descriptor) for a unix socket, which all share.
+  std::vector<std::vector<UniqueFd>> copies;
   // A family that this machine lacks: "[::1]:5432 skipped: Address family not
   // supported by protocol".
   std::vector<std::string> skipped;
@@ -26,10 +30,15 @@ struct BoundForward {
 
 // Any thread. Element i is of forward i. Sockets carry the forward's stream
 // options, which connections inherit. A bare port is one forward of two
-// sockets; of port 0 the second takes the first's number. Errors name the
-// forward, and then nothing stays bound.
+// sockets; of port 0 the second takes the first's number. With `queues` over 1
+// each IP address gets so many sockets (SO_REUSEPORT). Errors name the forward,
+// and then nothing stays bound.
 absl::StatusOr<std::vector<BoundForward>> BindForwards(
-    Kernel& kernel, const std::vector<ForwardSpec>& forwards);
+    Kernel& kernel, const std::vector<ForwardSpec>& forwards,
+    size_t queues = 1);
+
+// How many descriptors that is.
+size_t CountSockets(const std::vector<BoundForward>& bound);
 
 // The admin address, of kind kHostPort, or kUnix: a path that its owner alone
 // may use. With `may_move` a port that is taken is left for one of the kernel's

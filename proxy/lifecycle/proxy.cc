@@ -72,8 +72,10 @@ absl::StatusOr<std::unique_ptr<Proxy>> Proxy::Create(
       new Proxy(std::move(settings), std::move(forwards)));
   proxy->warnings_ = std::move(warnings);
   proxy->fd_limit_ = RaiseFdLimit();
-  absl::StatusOr<std::vector<BoundForward>> bound =
-      BindForwards(Kernel::Real(), proxy->forwards_);
+  absl::StatusOr<std::vector<BoundForward>> bound = BindForwards(
+      Kernel::Real(), proxy->forwards_,
+      proxy->settings_.accept == AcceptMode::kReuseport ? proxy->ReactorCount()
+                                                        : 1);
   if (!bound.ok()) return bound.status();
   proxy->bound_ = *std::move(bound);
   for (const BoundForward& forward : proxy->bound_) {
@@ -108,10 +110,13 @@ Proxy::~Proxy() {
   }
 }
 
+size_t Proxy::ReactorCount() const {
+  return static_cast<size_t>(settings_.reactors > 0 ? settings_.reactors
+                                                    : CpuCount());
+}
+
 absl::Status Proxy::MakeLoops() {
-  const size_t count = settings_.reactors > 0
-                           ? static_cast<size_t>(settings_.reactors)
-                           : static_cast<size_t>(CpuCount());
+  const size_t count = ReactorCount();
   std::vector<std::unique_ptr<Reactor>> reactors;
   for (size_t i = 0; i <= count; ++i) {
     const bool control = i == count;
@@ -157,9 +162,7 @@ int64_t Proxy::Pipes() const {
 void Proxy::MakeWorkers() {
   // A poller has a descriptor to wait on and one to be woken by.
   int64_t taken = 2 * static_cast<int64_t>(monitors_.size());
-  for (const BoundForward& bound : bound_) {
-    taken += static_cast<int64_t>(bound.sockets.size());
-  }
+  taken += static_cast<int64_t>(CountSockets(bound_));
   if (settings_.probes.has_value()) taken += kAdminFds;
   const int64_t pipes = Pipes();
   FdLimits limits{.open_files = fd_limit_,
@@ -168,30 +171,45 @@ void Proxy::MakeWorkers() {
                   .pipes = 2 * pipes,
                   .configured = settings_.max_connections};
   admission_ = std::make_unique<Admission>(MaxConnections(limits));
-  loads_ = std::make_unique<LoadMatrix>(pool_->size());
-  forward_metrics_ = std::make_unique<ForwardMetrics>(forwards_, pool_->size());
+  // One loop more than reactors may assign and count what it accepts.
+  loads_ = std::make_unique<LoadMatrix>(pool_->size(), pool_->size() + 1);
+  forward_metrics_ =
+      std::make_unique<ForwardMetrics>(forwards_, pool_->size() + 1);
+  gate_ = std::make_unique<Gate>(GateOptions(pool_->size()));
   const int64_t memory =
       settings_.buffer_memory > 0 ? settings_.buffer_memory : MemoryLimit() / 4;
   for (size_t i = 0; i < pool_->size(); ++i) {
     Worker::Options options;
-    options.index = i;
-    options.reactor = &pool_->reactor(i);
-    options.forwards = &forwards_;
-    options.metrics = forward_metrics_.get();
-    options.admission = admission_.get();
-    options.loads = loads_.get();
-    options.shard = settings_.shard;
+    options.gate = GateOptions(i);
+    if (settings_.accept == AcceptMode::kDedicated) {
+      options.dedicated = gate_.get();
+    }
     options.buffer_memory = static_cast<size_t>(memory) / pool_->size();
     options.max_pipes = static_cast<size_t>(pipes) / pool_->size();
     options.pipe_memory = PipeMemory() / pool_->size();
-    options.log = sinks_[i];
     options.local_ports = PortRange::Ephemeral();
-    options.workers = &workers_;
     options.resolve_again = [this](size_t forward) {
       control_->Post([this, forward] { upstreams_->ResolveAgain(forward); });
     };
     workers_.push_back(std::make_unique<Worker>(std::move(options)));
   }
+}
+
+Gate::Options Proxy::GateOptions(size_t row) {
+  Gate::Options options;
+  options.row = row;
+  options.reactor = row < pool_->size() ? &pool_->reactor(row) : control_.get();
+  options.forwards = &forwards_;
+  options.metrics = forward_metrics_.get();
+  options.admission = admission_.get();
+  options.loads = loads_.get();
+  options.shard = settings_.shard;
+  options.read_loop = [this](size_t i) {
+    return monitors_[i]->Read(Clock::Real());
+  };
+  options.log = sinks_[row];
+  options.workers = &workers_;
+  return options;
 }
 
 absl::Status Proxy::MakeUpstreams() {
@@ -238,20 +256,62 @@ void Proxy::PostToWorkers(std::function<void(Worker&)> task) {
   }
 }
 
+std::vector<Listener> Proxy::ListenersOf(size_t i) const {
+  std::vector<Listener> listeners;
+  if ((i == workers_.size()) != (settings_.accept == AcceptMode::kDedicated)) {
+    return listeners;
+  }
+  for (size_t f = 0; f < bound_.size(); ++f) {
+    const BoundForward& bound = bound_[f];
+    for (size_t s = 0; s < bound.sockets.size(); ++s) {
+      // The first reactor has the first sockets, and unix sockets are shared.
+      const bool own =
+          i > 0 && !bound.copies.empty() && bool{bound.copies[i - 1][s]};
+      listeners.push_back(
+          {f, own ? bound.copies[i - 1][s].get() : bound.sockets[s].fd.get(),
+           KindOf(bound.sockets[s])});
+    }
+  }
+  return listeners;
+}
+
 void Proxy::StopAccepting(Task done) {
-  // Counted on the control loop; every worker lets go of every listener before
+  // Counted on the control loop; every gate lets go of every listener before
   // one is closed.
-  auto left = std::make_shared<size_t>(workers_.size());
+  auto left = std::make_shared<size_t>(workers_.size() + 1);
   auto shared = std::make_shared<Task>(std::move(done));
-  PostToWorkers([this, left, shared](Worker& worker) {
-    worker.StopAccepting([this, left, shared] {
-      control_->Post([this, left, shared] {
-        if (--*left > 0) return;
-        bound_.clear();
-        std::move (*shared)();
-      });
-    });
+  const auto stopped = [this, left, shared] {
+    if (--*left > 0) return;
+    CloseListeners();
+    std::move (*shared)();
+  };
+  gate_->Stop(stopped);
+  PostToWorkers([this, stopped](Worker& worker) {
+    worker.gate().Stop([this, stopped] { control_->Post(stopped); });
   });
+}
+
+void Proxy::CloseListeners() {
+  // A gate that stopped early left what came since to the others, or, where the
+  // socket is its own, to nobody, and the end of a socket resets its queue. So
+  // each is emptied just before that; what comes meanwhile goes to those that
+  // are still open.
+  for (size_t f = 0; f < bound_.size(); ++f) {
+    BoundForward& bound = bound_[f];
+    for (std::vector<UniqueFd>& copies : bound.copies) {
+      for (UniqueFd& fd : copies) {
+        if (!fd) continue;
+        gate_->TakeQueue({f, fd.get(), FdKind::kTcp});
+        fd.Reset();
+      }
+    }
+    for (ListeningSocket& socket : bound.sockets) {
+      socket.file = {};  // nobody finds it any more
+      gate_->TakeQueue({f, socket.fd.get(), KindOf(socket)});
+      socket.fd.Reset();
+    }
+  }
+  bound_.clear();
 }
 
 void Proxy::OnSignal(int signal) {
@@ -298,14 +358,11 @@ absl::StatusOr<int> Proxy::Run() {
   drain_ = std::make_unique<Drain>(control_.get(), &health_, settings_.drain,
                                    std::move(steps));
 
-  std::vector<Listener> listeners;
-  for (size_t i = 0; i < bound_.size(); ++i) {
-    for (const ListeningSocket& socket : bound_[i].sockets) {
-      listeners.push_back({i, socket.fd.get(), KindOf(socket)});
-    }
-  }
   upstreams_->Start();
-  for (const auto& worker : workers_) worker->StartAccepting(listeners);
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i]->gate().Start(ListenersOf(i));
+  }
+  gate_->Start(ListenersOf(workers_.size()));
   if (absl::Status started = pool_->Start(); !started.ok()) return started;
   for (const std::string& warning : pool_->warnings()) {
     warnings_.push_back(warning);

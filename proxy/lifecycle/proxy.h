@@ -25,6 +25,7 @@
 #include "proxy/observe/health.h"
 #include "proxy/observe/log_writer.h"
 #include "proxy/relay/admission.h"
+#include "proxy/relay/gate.h"
 #include "proxy/relay/shard_policy.h"
 #include "proxy/relay/worker.h"
 #include "proxy/upstream/upstream_directory.h"
@@ -73,11 +74,16 @@ class Proxy {
  private:
   Proxy(Settings settings, std::vector<ForwardSpec> forwards);
 
+  size_t ReactorCount() const;
+  // What reactor i accepts from, or the control loop (i = reactors()).
+  std::vector<Listener> ListenersOf(size_t i) const;
+
   // The steps of Create(), in their order.
   absl::Status MakeLoops();
   // How many pipes all loops together may have open.
   int64_t Pipes() const;
   void MakeWorkers();
+  Gate::Options GateOptions(size_t row);
   void MakeWatchdog();
   absl::Status MakeUpstreams();
   absl::Status MakeProbes();
@@ -95,6 +101,7 @@ class Proxy {
   // Ends the process although a loop hangs, whose thread nobody can end.
   [[noreturn]] void ExitWithStuckLoop(int code);
   void StopAccepting(Task done);
+  void CloseListeners();
   // Runs `task` on the loop of each worker.
   void PostToWorkers(std::function<void(Worker&)> task);
 
@@ -122,6 +129,9 @@ class Proxy {
   std::vector<std::string> warnings_;  // of start-up, printed by Announce()
   std::unique_ptr<Reactor> control_;
   std::unique_ptr<ReactorPool> pool_;
+  // Of the control loop: with AcceptMode::kDedicated it accepts for all, else
+  // it takes what is left when the listeners close.
+  std::unique_ptr<Gate> gate_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<Watchdog> watchdog_;
   std::unique_ptr<UpstreamDirectory> upstreams_;

@@ -91,6 +91,7 @@ void Proxy::RegisterMetrics() {
   for (size_t i = 0; i < workers_.size(); ++i) {
     workers_[i]->Register(absl::StrCat(i), &registry_);
   }
+  gate_->Register(&registry_);
   upstreams_->dns_metrics().Register(&registry_);
   constexpr char kDropped[] = "weir_log_dropped_total";
   constexpr char kDroppedHelp[] = "Log lines that were not written.";

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "reactor/clock.h"
@@ -33,6 +34,11 @@ class LogLimiter {
   MonoTime last_ = kNever;
   uint64_t refused_ = 0;
 };
+
+// What a message says at its end of those that were refused before it.
+inline std::string MoreLikeIt(uint64_t refused) {
+  return refused == 0 ? "" : " (" + std::to_string(refused) + " more like it)";
+}
 
 }  // namespace weir
 

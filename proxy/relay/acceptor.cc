@@ -17,6 +17,10 @@ constexpr Duration kLongestPause = std::chrono::milliseconds(100);
 // What Stop() takes at most of a queue.
 constexpr int kLastBatch = 4096;
 
+// After so many events in a row that brought as many as they may, there are
+// likely to be more. (One call in so many more is for nothing.)
+constexpr int kFullInRow = 8;
+
 }  // namespace
 
 Acceptor::Acceptor(AcceptorHost* host, size_t forward, int fd, FdKind kind)
@@ -42,17 +46,24 @@ void Acceptor::Listen() {
 
 void Acceptor::OnReady(Ready) noexcept {
   host_->reactor().Describe(CallbackKind::kAccept, subject());
-  AcceptBatch(kBatch);
+  if (!AcceptBatch(usual_, kBatch)) return;
+  if (++full_in_row_ >= kFullInRow) usual_ = std::min(usual_ * 2, kBatch);
 }
 
-void Acceptor::AcceptBatch(int limit) {
+bool Acceptor::AcceptBatch(int enough, int limit) {
+  int accepted = 0;
   // What a connection leads to may pause this acceptor.
   for (int i = 0; i < limit && state_ == State::kListening; ++i) {
+    if (accepted == enough) {
+      delay_ = kFirstPause;
+      return true;
+    }
     // Admitted before the descriptor exists.
     if (!host_->admission().TryAcquire()) {
       // Counted when the limit is met, not at each look whether it still is.
       if (!at_limit_) host_->accept_metrics().Count(AcceptError::kLimit);
-      return Pause(0);
+      Pause(0);
+      return false;
     }
     sockaddr_storage storage;
     socklen_t size = sizeof(storage);
@@ -63,11 +74,14 @@ void Acceptor::AcceptBatch(int limit) {
       host_->admission().Release();
       if (r.error == EAGAIN) {
         delay_ = kFirstPause;
-        return;
+        usual_ = std::clamp(accepted, 1, kBatch);
+        full_in_row_ = 0;
+        return false;
       }
-      if (!Survive(r.error)) return;
+      if (!Survive(r.error)) return false;
       continue;
     }
+    ++accepted;
     // The one before it is another matter: connecting, or even its end.
     if (i > 0) host_->reactor().Enter(CallbackKind::kAccept, subject());
     at_limit_ = false;
@@ -76,6 +90,7 @@ void Acceptor::AcceptBatch(int limit) {
         UniqueFd(static_cast<int>(r.value), host_->reactor().kernel()), kind_,
         Address::FromSockaddr(address, size));
   }
+  return accepted == enough;
 }
 
 bool Acceptor::Survive(int error) {
@@ -136,7 +151,7 @@ void Acceptor::OnTimer() noexcept {
   host_->reactor().Describe(CallbackKind::kAccept, subject());
   Listen();
   // At once, for the wait may have left a full backlog.
-  if (state_ == State::kListening) AcceptBatch(kBatch);
+  if (state_ == State::kListening) AcceptBatch(kBatch, kBatch);
 }
 
 void Acceptor::OnRoom() {
@@ -149,7 +164,7 @@ void Acceptor::Stop(Task done) {
   // What clients completed before now is served, also when a pause kept them
   // waiting and there is room by now; bounded, for others may come.
   if (done && state_ == State::kPaused) Listen();
-  if (done && state_ == State::kListening) AcceptBatch(kLastBatch);
+  if (done && state_ == State::kListening) AcceptBatch(kLastBatch, kLastBatch);
   host_->reactor().Cancel(this);
   stopped_ = std::move(done);
   // A pause that the poller has not finished ends in Left().
@@ -157,6 +172,15 @@ void Acceptor::Stop(Task done) {
   if (handle_ == Handle::kNone) return Left();
   host_->reactor().Unregister(std::exchange(handle_, Handle::kNone),
                               [this] { Left(); });
+}
+
+void Acceptor::TakeQueue() {
+  DCHECK(state_ == State::kStopped && handle_ == Handle::kNone);
+  state_ = State::kListening;
+  AcceptBatch(kLastBatch, kLastBatch);
+  // (A pause has nothing to leave and no time to come back.)
+  state_ = State::kStopped;
+  host_->reactor().Cancel(this);
 }
 
 void Acceptor::Left() {

@@ -37,6 +37,12 @@ class AcceptorHost {
 // Loop thread only, but for the constructor. Several acceptors, one a reactor,
 // may share a socket.
 //
+// How many one event accepts: as many as came together lately, for to ask once
+// more whether there are others costs a call, and a level-triggered listener
+// says so by itself in the next round. Where events bring no end of them for a
+// while, the number is doubled, up to kBatch; where one brings fewer, it is
+// that.
+//
 // Accept errors (accept(2)): a connection that died in the queue is counted and
 // passed over; where the machine is short of descriptors or memory, or the
 // limit of connections is reached, the listener leaves the poller, for a level
@@ -56,12 +62,17 @@ class Acceptor final : public EventHandler, private Timer {
   // Accepts what is queued, then leaves the socket alone for ever; `done` runs
   // when the poller has let go of it.
   void Stop(Task done);
+  // For an acceptor that was never started, or stopped: accepts what is queued,
+  // here and now.
+  void TakeQueue();
   // A session of this reactor ended: there is room again under the limit of
   // connections. A pause for want of descriptors or memory keeps its time.
   void OnRoom();
   // A session found no descriptor for its upstream (`error`): to accept more
   // would only reset the clients that wait.
   void OnShortage(int error) { Pause(error); }
+  // It waits for OnRoom().
+  bool at_limit() const { return at_limit_; }
 
  private:
   enum class State : uint8_t { kListening, kLeaving, kPaused, kStopped };
@@ -71,8 +82,9 @@ class Acceptor final : public EventHandler, private Timer {
 
   // For the loop's account of what it does.
   Subject subject() const { return {static_cast<uint32_t>(forward_), 0}; }
-  // Accepts up to `limit` connections.
-  void AcceptBatch(int limit);
+  // Accepts up to `enough` connections, and meets up to `limit` that are dead.
+  // Returns whether it came to `enough`.
+  bool AcceptBatch(int enough, int limit);
   // What an errno means. True: go on.
   bool Survive(int error);
   void Listen();
@@ -89,6 +101,8 @@ class Acceptor final : public EventHandler, private Timer {
   Duration delay_;
   // The limit of connections paused it, and it has accepted none since.
   bool at_limit_ = false;
+  int usual_ = 1;       // what an event may accept; at most kBatch
+  int full_in_row_ = 0;  // how many events did
   Task stopped_;
 };
 

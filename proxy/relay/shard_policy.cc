@@ -1,5 +1,8 @@
 #include "proxy/relay/shard_policy.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "glog/logging.h"
 
 namespace weir {
@@ -13,12 +16,14 @@ void AddOne(std::atomic<int64_t>* word) {
 
 }  // namespace
 
-LoadMatrix::LoadMatrix(size_t reactors)
+LoadMatrix::LoadMatrix(size_t reactors, size_t acceptors)
     : reactors_(reactors),
+      acceptors_(acceptors),
       lines_per_row_((reactors + kWordsPerLine - 1) / kWordsPerLine),
-      assigned_(std::make_unique<Line[]>(reactors * lines_per_row_)),
+      assigned_(std::make_unique<Line[]>(acceptors * lines_per_row_)),
       finished_(std::make_unique<Line[]>(reactors)) {
   CHECK_GT(reactors, 0u);
+  CHECK_GE(acceptors, reactors);
 }
 
 void LoadMatrix::Assigned(size_t by, size_t to) {
@@ -30,16 +35,28 @@ void LoadMatrix::Finished(size_t reactor) {
 }
 
 int64_t LoadMatrix::Load(size_t reactor) const {
-  int64_t load = -finished_[reactor].words[0].load(std::memory_order_relaxed);
-  for (size_t i = 0; i < reactors_; ++i) {
-    load += AssignedWord(i, reactor).load(std::memory_order_relaxed);
-  }
-  return load;
+  return Given(reactor) -
+         finished_[reactor].words[0].load(std::memory_order_relaxed);
 }
 
-Picker::Picker(LoadMatrix* loads, ShardPolicy policy, size_t self)
-    : loads_(loads), policy_(policy), self_(self), next_(self) {
-  CHECK_LT(self, loads->reactors());
+int64_t LoadMatrix::Given(size_t reactor) const {
+  int64_t given = 0;
+  for (size_t i = 0; i < acceptors_; ++i) {
+    given += AssignedWord(i, reactor).load(std::memory_order_relaxed);
+  }
+  return given;
+}
+
+Picker::Picker(LoadMatrix* loads, ShardPolicy policy, size_t self,
+               Lateness::Read read)
+    : loads_(loads),
+      policy_(policy == ShardPolicy::kLocal && self >= loads->reactors()
+                  ? ShardPolicy::kLeast
+                  : policy),
+      self_(self),
+      lateness_(loads->reactors(), std::move(read)),
+      next_(self % loads->reactors()) {
+  CHECK_LT(self, loads->acceptors());
 }
 
 size_t Picker::Least() const {
@@ -56,7 +73,32 @@ size_t Picker::Least() const {
   return best;
 }
 
-size_t Picker::Pick() {
+size_t Picker::LeastLate(MonoTime now) {
+  lateness_.Look(now);
+  const size_t count = loads_->reactors();
+  // A comparison of products is exact, one of quotients would not be.
+  const auto cost = [this](size_t i) {
+    return std::max<int64_t>(loads_->Load(i), 0) + 1;
+  };
+  size_t best = next_;
+  int64_t best_cost = cost(best);
+  for (size_t i = 1; i < count; ++i) {
+    const size_t candidate = (next_ + i) % count;
+    const int64_t candidate_cost = cost(candidate);
+    const bool better =
+        lateness_.stuck(candidate) != lateness_.stuck(best)
+            ? lateness_.stuck(best)
+            : candidate_cost * lateness_.share(best) <
+                  best_cost * lateness_.share(candidate);
+    if (better) {
+      best = candidate;
+      best_cost = candidate_cost;
+    }
+  }
+  return best;
+}
+
+size_t Picker::Pick(MonoTime now) {
   size_t picked = self_;
   switch (policy_) {
     case ShardPolicy::kLeast:
@@ -64,6 +106,9 @@ size_t Picker::Pick() {
       break;
     case ShardPolicy::kRoundRobin:
       picked = next_;
+      break;
+    case ShardPolicy::kLag:
+      picked = LeastLate(now);
       break;
     case ShardPolicy::kLocal:
       break;

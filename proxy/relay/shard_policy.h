@@ -10,6 +10,8 @@
 
 #include "metrics/instrument.h"
 #include "proxy/config/shard_policy_kind.h"
+#include "proxy/relay/lateness.h"
+#include "reactor/clock.h"
 
 namespace weir {
 
@@ -23,13 +25,16 @@ namespace weir {
 // see an old one, which costs evenness and nothing else.
 class LoadMatrix {
  public:
-  explicit LoadMatrix(size_t reactors);
+  // `acceptors` is how many loops assign: all reactors, and the control loop
+  // behind them.
+  LoadMatrix(size_t reactors, size_t acceptors);
   LoadMatrix(const LoadMatrix&) = delete;
   LoadMatrix& operator=(const LoadMatrix&) = delete;
 
   size_t reactors() const { return reactors_; }
+  size_t acceptors() const { return acceptors_; }
 
-  // On reactor `by`: a connection is `to`'s from now on. An Attach() is
+  // On the loop `by`: a connection is `to`'s from now on. An Attach() is
   // assigned by its own reactor to itself.
   void Assigned(size_t by, size_t to);
 
@@ -40,6 +45,8 @@ class LoadMatrix {
   // Any thread. May be negative for a moment: an end can be seen before its
   // assignment.
   int64_t Load(size_t reactor) const;
+  // Any thread. How many connections the reactor was given so far.
+  int64_t Given(size_t reactor) const;
 
  private:
   using Word = std::atomic<int64_t>;
@@ -54,30 +61,44 @@ class LoadMatrix {
   }
 
   const size_t reactors_;
+  const size_t acceptors_;
   const size_t lines_per_row_;
-  // Row i is written by reactor i only and shares no cache line with another.
+  // Row i is written by loop i only and shares no cache line with another.
   const std::unique_ptr<Line[]> assigned_;
   // Line j is written by reactor j only; its first word counts.
   const std::unique_ptr<Line[]> finished_;
 };
 
-// One an accepting reactor; on its thread only.
+// One an accepting loop; on its thread only.
+//
+// `lag` looks at all reactors (power of all choices: they are few, and a random
+// two of them would miss the one that is idle). Those that are not stuck come
+// first; among them the one with the least (load + 1) / share gets the
+// connection, where share is what Lateness leaves of a reactor's time, in
+// eighths: a reactor that is 90 % busy is given one connection where an idle
+// one is given eight. Reactors that are about equally late have equal shares,
+// and then it is `least`. A connection is not moved later: who was late when it
+// came may not be so for long, so a reactor that recovers is filled up again.
 class Picker {
  public:
-  // `loads` outlives this.
-  Picker(LoadMatrix* loads, ShardPolicy policy, size_t self);
+  // `self` is the accepting loop's row in `loads`, which outlives this. `local`
+  // is `least` on a loop that is no reactor. `read`: for `lag` only.
+  Picker(LoadMatrix* loads, ShardPolicy policy, size_t self,
+         Lateness::Read read = nullptr);
 
   // The reactor that gets the next connection, which counts as assigned now. Of
-  // several with the least load, the next behind the last pick: so idle
-  // reactors take turns.
-  size_t Pick();
+  // several that are equal, the next behind the last pick: so idle reactors
+  // take turns. `now`: the accepting loop's.
+  size_t Pick(MonoTime now);
 
  private:
   size_t Least() const;
+  size_t LeastLate(MonoTime now);
 
   LoadMatrix* const loads_;
   const ShardPolicy policy_;
   const size_t self_;
+  Lateness lateness_;
   size_t next_;
 };
 

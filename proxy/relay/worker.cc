@@ -3,12 +3,10 @@
 #include <errno.h>
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
 #include <new>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "proxy/relay/peer_name.h"
 #include "proxy/relay/session_log.h"
@@ -26,25 +24,21 @@ Duration Share(Duration spread, uint64_t id) {
   return spread / (1 << 20) * static_cast<int64_t>(hash);
 }
 
-std::string More(uint64_t refused) {
-  return refused == 0 ? "" : absl::StrCat(" (", refused, " more like it)");
-}
-
 }  // namespace
 
 Worker::Worker(Options options)
     : options_(std::move(options)),
-      verify_connects_(options_.reactor->poller().name() == "select"),
-      pools_(options_.buffer_memory, {.reactor = options_.reactor,
+      verify_connects_(options_.gate.reactor->poller().name() == "select"),
+      pools_(options_.buffer_memory, {.reactor = options_.gate.reactor,
                                       .max_pipes = options_.max_pipes,
                                       .memory = options_.pipe_memory}),
-      picker_(options_.loads, options_.shard, options_.index),
-      walks_(options_.reactor, &sessions_, [this] { return sessions(); }) {
-  for (size_t i = 0; i < options_.forwards->size(); ++i) {
+      gate_(options_.gate),
+      walks_(options_.gate.reactor, &sessions_, [this] { return sessions(); }) {
+  for (size_t i = 0; i < options_.gate.forwards->size(); ++i) {
     Forward forward;
     forward.index = i;
-    forward.spec = &(*options_.forwards)[i];
-    forward.metrics = &options_.metrics->Shard(i, options_.index);
+    forward.spec = &(*options_.gate.forwards)[i];
+    forward.metrics = &options_.gate.metrics->Shard(i, options_.gate.row);
     forward.worker = &metrics_;
     forwards_.push_back(std::move(forward));
   }
@@ -55,7 +49,7 @@ Worker::~Worker() {
 }
 
 void Worker::Register(const std::string& reactor, Registry* registry) const {
-  accept_metrics_.Register(registry);
+  gate_.Register(registry);
   metrics_.Register(reactor, registry);
   const SpliceMetrics& splice = pools_.pipes.metrics();
   splice.Register(reactor, registry);
@@ -65,25 +59,13 @@ void Worker::Register(const std::string& reactor, Registry* registry) const {
                        "take yet.",
                        {{"reactor", reactor}}, held);
   }
-}
-
-void Worker::StartAccepting(const std::vector<Listener>& listeners) {
-  for (const Listener& listener : listeners) {
-    acceptors_.push_back(std::make_unique<Acceptor>(
-        this, listener.forward, listener.fd, listener.kind));
-    acceptors_.back()->Start();
-  }
-}
-
-void Worker::StopAccepting(Task done) {
-  if (acceptors_.empty()) return std::move(done)();
-  auto left = std::make_shared<size_t>(acceptors_.size());
-  auto shared = std::make_shared<Task>(std::move(done));
-  for (const auto& acceptor : acceptors_) {
-    acceptor->Stop([left, shared] {
-      if (--*left == 0) std::move (*shared)();
-    });
-  }
+  registry->AddCounter(
+      "weir_connections_assigned_total",
+      "Connections that this loop was given, by itself or by another.",
+      {{"reactor", reactor}},
+      [loads = options_.gate.loads, index = options_.gate.row] {
+        return static_cast<double>(loads->Given(index));
+      });
 }
 
 void Worker::SetAddresses(size_t forward, AddressListPtr addresses) {
@@ -106,29 +88,22 @@ void Worker::SetAddresses(size_t forward, AddressListPtr addresses) {
   }
 }
 
-void Worker::OnAccepted(size_t forward, UniqueFd fd, FdKind kind,
-                        const Address& client) {
-  forwards_[forward].metrics->accepted.Add();
-  // Unique in the process without a shared counter.
-  const uint64_t id = ++next_id_ * options_.workers->size() - options_.index;
-  const size_t owner = picker_.Pick();
-  Worker* worker = (*options_.workers)[owner].get();
-  if (worker == this) {
-    return Adopt(forward, std::move(fd), kind, client, id, reactor().Now());
-  }
-  const MonoTime now = reactor().clock().Now();
-  worker->reactor().Post(
-      [worker, forward, fd = std::move(fd), kind, client, id, now]() mutable {
-        worker->TakeUp(forward, std::move(fd), kind, client, id, now);
-      });
-}
-
 void Worker::TakeUp(size_t forward, UniqueFd fd, FdKind kind,
-                    const Address& client, uint64_t id, MonoTime handed_at) {
+                    const Address& client, MonoTime handed_at) {
+  const uint64_t id = NewId();
   reactor().Describe(CallbackKind::kHandoff,
                      {static_cast<uint32_t>(forward), id});
   metrics_.handoff.Observe((reactor().clock().Now() - handed_at).count());
-  Adopt(forward, std::move(fd), kind, client, id, handed_at);
+  Begin(forward, std::move(fd), kind, client, id, handed_at);
+}
+
+void Worker::Adopt(size_t forward, UniqueFd fd, FdKind kind,
+                   const Address& client) {
+  Begin(forward, std::move(fd), kind, client, NewId(), reactor().Now());
+}
+
+uint64_t Worker::NewId() {
+  return ++last_id_ * options_.gate.workers->size() - options_.gate.row;
 }
 
 Session* Worker::NewSession(size_t forward, uint64_t id, const PeerName& client,
@@ -141,19 +116,19 @@ Session* Worker::NewSession(size_t forward, uint64_t id, const PeerName& client,
   return session;
 }
 
-void Worker::Adopt(size_t forward, UniqueFd fd, FdKind kind,
+void Worker::Begin(size_t forward, UniqueFd fd, FdKind kind,
                    const Address& client, uint64_t id, MonoTime accepted_at) {
   if (Session* session =
           NewSession(forward, id, PeerName(client), accepted_at)) {
     return session->Start(std::move(fd), kind);
   }
   forwards_[forward].metrics->Closed(CloseReason::kResources, Duration::zero());
-  options_.admission->Release();
-  options_.loads->Finished(options_.index);
+  options_.gate.admission->Release();
+  options_.gate.loads->Finished(options_.gate.row);
 }
 
 void Worker::Attach(SessionState state) {
-  options_.loads->Assigned(options_.index, options_.index);
+  options_.gate.loads->Assigned(options_.gate.row, options_.gate.row);
   const size_t forward = state.forward;
   Session* session =
       NewSession(forward, state.id, state.client_name, reactor().Now());
@@ -171,17 +146,20 @@ Session* Worker::Find(uint64_t id) {
 
 void Worker::OnSessionOpen(const Session& session) {
   session.forward().metrics->UpstreamUp(reactor().Now());
-  if (!options_.log->Wants(LogLevel::kVerbose)) return;
-  options_.log->Line(LogLevel::kVerbose,
-                     OpenLine(session, reactor().Now(), options_.index));
+  if (!options_.gate.log->Wants(LogLevel::kVerbose)) return;
+  options_.gate.log->Line(LogLevel::kVerbose, OpenLine(session, reactor().Now(),
+                                                       options_.gate.row));
 }
 
 void Worker::OnConnectFailed(const Session& session) {
   const size_t index = session.forward().index;
   const int error = session.connector().error();
   if (error == EMFILE || error == ENFILE) {
-    accept_metrics_.Count(AcceptError::kDescriptors);
-    for (const auto& acceptor : acceptors_) acceptor->OnShortage(error);
+    if (options_.dedicated == nullptr) {
+      gate_.OnShortage(error);
+    } else {
+      options_.dedicated->TellShortage(error);
+    }
   }
   // What is short here says nothing of the upstream.
   if (session.stage() == Stage::kWaiting ||
@@ -191,42 +169,32 @@ void Worker::OnConnectFailed(const Session& session) {
   const auto refused = forwards_[index].connect_warnings.Allow(reactor().Now());
   if (!refused) return;
   options_.resolve_again(index);
-  options_.log->Line(LogLevel::kWarning,
-                     ConnectFailedLine(session) + More(*refused));
+  options_.gate.log->Line(LogLevel::kWarning,
+                          ConnectFailedLine(session) + MoreLikeIt(*refused));
 }
 
 void Worker::OnSessionClosed(Session* session, CloseReason reason) {
-  if (options_.log->Wants(LogLevel::kVerbose)) {
-    options_.log->Line(LogLevel::kVerbose,
-                       CloseLine(*session, reactor().Now(), reason));
+  if (options_.gate.log->Wants(LogLevel::kVerbose)) {
+    options_.gate.log->Line(LogLevel::kVerbose,
+                            CloseLine(*session, reactor().Now(), reason));
   }
-  options_.admission->Release();
+  options_.gate.admission->Release();
   Remove(session);
-  for (const auto& acceptor : acceptors_) acceptor->OnRoom();
+  if (options_.dedicated == nullptr) {
+    gate_.OnRoom();
+  } else {
+    options_.dedicated->TellRoom();
+  }
 }
 
 void Worker::OnSessionDetached(Session* session) { Remove(session); }
 
 void Worker::Remove(Session* session) {
-  options_.loads->Finished(options_.index);
+  options_.gate.loads->Finished(options_.gate.row);
   walks_.OnLeaving(session);
   session->ListNode<Session>::Unlink();
   metrics_.connections.Add(-1);
   reactor().Retire(std::unique_ptr<Retired>(session));
-}
-
-void Worker::OnAcceptPaused(size_t forward, int error) {
-  Forward& state = forwards_[forward];
-  const auto refused = state.accept_warnings.Allow(reactor().Now());
-  if (!refused) return;
-  options_.log->Line(
-      LogLevel::kWarning,
-      absl::StrCat(
-          state.spec->name, ": accepting pauses: ",
-          error == 0 ? absl::StrCat("the limit of ", options_.admission->max(),
-                                    " connections is reached")
-                     : std::string(std::strerror(error)),
-          More(*refused)));
 }
 
 void Worker::EndIdle(Duration idle, Duration spread) {
@@ -238,17 +206,17 @@ void Worker::EndIdle(Duration idle, Duration spread) {
 
 void Worker::OnTimer() noexcept {
   const MonoTime now = reactor().Now();
-  for (Session* session = sessions_.Front(); session != nullptr;) {
-    Session* next = sessions_.Next(session);
-    if (now >= drain_began_ + Share(drain_spread_, session->id()) &&
-        session->IdleSince(now - drain_idle_)) {
-      session->EndIdle();
-      // What follows is not that session's doing.
-      reactor().Enter(CallbackKind::kTimer, {});
-    }
-    session = next;
-  }
-  reactor().Schedule(this, now + kDrainLook);
+  walks_.Begin(
+      [this, now](Session& session) {
+        if (now >= drain_began_ + Share(drain_spread_, session.id()) &&
+            session.IdleSince(now - drain_idle_)) {
+          session.EndIdle();
+          // What follows is not that session's doing.
+          reactor().Enter(CallbackKind::kTask, {});
+        }
+        return true;
+      },
+      [this] { reactor().Schedule(this, reactor().Now() + kDrainLook); });
 }
 
 void Worker::EndAll() {

@@ -1,5 +1,5 @@
-// Public. What one reactor does for the proxy: its acceptors, its sessions and
-// the pools that these share.
+// Public. What one reactor does for the proxy: its gate, its sessions and the
+// pools that these share.
 
 #ifndef PROXY_RELAY_WORKER_H_
 #define PROXY_RELAY_WORKER_H_
@@ -15,55 +15,37 @@
 #include "absl/functional/any_invocable.h"
 #include "metrics/registry.h"
 #include "proxy/config/forward_spec.h"
-#include "proxy/config/shard_policy_kind.h"
 #include "proxy/observe/forward_metrics.h"
 #include "proxy/observe/log_limiter.h"
-#include "proxy/observe/log_writer.h"
 #include "proxy/observe/worker_metrics.h"
 #include "proxy/relay/accept_metrics.h"
-#include "proxy/relay/acceptor.h"
-#include "proxy/relay/admission.h"
+#include "proxy/relay/gate.h"
 #include "proxy/relay/injected_stall.h"
 #include "proxy/relay/relay_pools.h"
 #include "proxy/relay/session.h"
 #include "proxy/relay/session_info.h"
 #include "proxy/relay/session_walk.h"
-#include "proxy/relay/shard_policy.h"
 #include "proxy/upstream/address_list.h"
 #include "reactor/intrusive_list.h"
 #include "reactor/reactor.h"
 
 namespace weir {
 
-// A listening socket that all workers accept from. The owner closes it when all
-// have stopped.
-struct Listener {
-  size_t forward;
-  int fd;
-  FdKind kind;  // of the connections: kTcp or kUnix
-};
-
 // Every method belongs to the loop thread of its reactor, or to any thread
 // before that loop starts.
-class Worker final : public SessionHost, public AcceptorHost, private Timer {
+class Worker final : public SessionHost, private Timer {
  public:
   // Everything outlives the worker.
   struct Options {
-    size_t index = 0;
-    Reactor* reactor = nullptr;
-    const std::vector<ForwardSpec>* forwards = nullptr;
-    ForwardMetrics* metrics = nullptr;
-    Admission* admission = nullptr;
-    LoadMatrix* loads = nullptr;
-    ShardPolicy shard = ShardPolicy::kLeast;
+    // Of its own gate; `row` is the worker's index.
+    Gate::Options gate;
+    // The gate that accepts for all workers, of another loop; null: each worker
+    // accepts for itself.
+    Gate* dedicated = nullptr;
     size_t buffer_memory = 0;  // bytes, of this worker
     size_t max_pipes = 0;      // of this worker
     size_t pipe_memory = 0;    // bytes, of this worker
-    LogSink* log = nullptr;
     PortRange local_ports;
-    // All workers, this one too, in the order of their reactors; complete
-    // before the first accepts.
-    const std::vector<std::unique_ptr<Worker>>* workers = nullptr;
     // No address of this forward's target took a connection. Called at most
     // once a second for each forward.
     std::function<void(size_t forward)> resolve_again;
@@ -73,11 +55,9 @@ class Worker final : public SessionHost, public AcceptorHost, private Timer {
   // After its loop ended. Sessions that are left are cut.
   ~Worker();
 
-  // Begins to accept from each of them.
-  void StartAccepting(const std::vector<Listener>& listeners);
-  // Accepts what is queued and then no more; `done` runs when the poller has
-  // let go of every listener.
-  void StopAccepting(Task done);
+  // Where it accepts for itself.
+  Gate& gate() { return gate_; }
+
   // A new list of addresses for a forward's target.
   void SetAddresses(size_t forward, AddressListPtr addresses);
 
@@ -88,9 +68,11 @@ class Worker final : public SessionHost, public AcceptorHost, private Timer {
   void EndAll();
 
   // A connection that this worker gets, with its place in the admission and in
-  // the load. `accepted_at`: by whichever worker.
-  void Adopt(size_t forward, UniqueFd fd, FdKind kind, const Address& client,
-             uint64_t id, MonoTime accepted_at);
+  // the load: accepted by its own loop,
+  void Adopt(size_t forward, UniqueFd fd, FdKind kind, const Address& client);
+  // or by another, which handed it over at `handed_at`.
+  void TakeUp(size_t forward, UniqueFd fd, FdKind kind, const Address& client,
+              MonoTime handed_at);
   // Takes up a session that another worker detached.
   void Attach(SessionState state);
   // The session with this id, or null.
@@ -99,9 +81,8 @@ class Worker final : public SessionHost, public AcceptorHost, private Timer {
     return static_cast<size_t>(metrics_.connections.Value());
   }
 
-  Reactor& reactor() override { return *options_.reactor; }
+  Reactor& reactor() override { return *options_.gate.reactor; }
   RelayPools& pools() override { return pools_; }
-  Admission& admission() override { return *options_.admission; }
 
   // --- What an operator asks ------------------------------------------------
   //
@@ -133,7 +114,7 @@ class Worker final : public SessionHost, public AcceptorHost, private Timer {
 
   // --- Any thread -----------------------------------------------------------
 
-  const AcceptMetrics& accepts() const { return accept_metrics_; }
+  const AcceptMetrics& accepts() const { return gate_.accepts(); }
   const WorkerMetrics& metrics() const { return metrics_; }
 
   // Names what this worker counts, with the label reactor=`reactor` where it is
@@ -144,7 +125,6 @@ class Worker final : public SessionHost, public AcceptorHost, private Timer {
   // One forward, and what keeps its warnings apart from the others'.
   struct Forward : ForwardState {
     LogLimiter connect_warnings{std::chrono::seconds(1)};
-    LogLimiter accept_warnings{std::chrono::seconds(1)};
   };
 
   PortRange local_ports() const override { return options_.local_ports; }
@@ -153,15 +133,12 @@ class Worker final : public SessionHost, public AcceptorHost, private Timer {
   void OnConnectFailed(const Session& session) override;
   void OnSessionClosed(Session* session, CloseReason reason) override;
   void OnSessionDetached(Session* session) override;
-  void OnAccepted(size_t forward, UniqueFd fd, FdKind kind,
-                  const Address& client) override;
-  void OnAcceptPaused(size_t forward, int error) override;
-  AcceptMetrics& accept_metrics() override { return accept_metrics_; }
   void OnTimer() noexcept override;
 
-  // A connection that another worker accepted, and handed over at `handed_at`.
-  void TakeUp(size_t forward, UniqueFd fd, FdKind kind, const Address& client,
-              uint64_t id, MonoTime handed_at);
+  // Unique in the process without a shared counter.
+  uint64_t NewId();
+  void Begin(size_t forward, UniqueFd fd, FdKind kind, const Address& client,
+             uint64_t id, MonoTime accepted_at);
   Session* NewSession(size_t forward, uint64_t id, const PeerName& client,
                       MonoTime accepted_at);
   // The session leaves this worker for good.
@@ -173,15 +150,14 @@ class Worker final : public SessionHost, public AcceptorHost, private Timer {
   const Options options_;
   const bool verify_connects_;
   RelayPools pools_;
-  Picker picker_;
-  AcceptMetrics accept_metrics_;
+  Gate gate_;
   WorkerMetrics metrics_;
   std::vector<Forward> forwards_;
-  std::vector<std::unique_ptr<Acceptor>> acceptors_;
   IntrusiveList<Session> sessions_;
   SessionWalks walks_;
   std::shared_ptr<KillBatch> kills_;  // whose walk has not begun; or null
-  uint64_t next_id_ = 0;
+
+  uint64_t last_id_ = 0;
 
   // EndIdle().
   MonoTime drain_began_;

@@ -34,7 +34,7 @@ void Worker::List(std::optional<size_t> forward, size_t limit, Listed done) {
         ++list->total;
         if (room) {
           list->sessions.push_back(session.Info());
-          list->sessions.back().reactor = options_.index;
+          list->sessions.back().reactor = options_.gate.row;
         }
         return true;
       },

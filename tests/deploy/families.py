@@ -38,6 +38,7 @@ FAMILIES = {
     "weir_process_pauses_total": ("counter", {}),
     "weir_process_pause_seconds_total": ("counter", {}),
     "weir_connections_accepted_total": ("counter", FORWARD),
+    "weir_connections_assigned_total": ("counter", REACTOR),
     "weir_connections_active": ("gauge", {"forward": None, "state": (
         "preface", "waiting", "connecting", "relaying", "aborting")}),
     "weir_connections_closed_total": ("counter", {"forward": None, "reason": (

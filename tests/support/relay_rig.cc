@@ -75,6 +75,24 @@ UniqueFd ListenOn(sa_family_t family, int backlog) {
   return fd;
 }
 
+// Sockets with queues of their own at the address of `first`.
+std::vector<UniqueFd> ListenBeside(int first, size_t count) {
+  std::vector<UniqueFd> beside;
+  const Address address = NameOf(first);
+  for (size_t i = 0; i < count; ++i) {
+    UniqueFd fd(MakeSocket(address.family()));
+    const int on = 1;
+    for (const int each : {first, fd.get()}) {
+      PCHECK(::setsockopt(each, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) ==
+             0);
+    }
+    PCHECK(::bind(fd.get(), address.data(), address.size()) == 0);
+    PCHECK(::listen(fd.get(), 1024) == 0);
+    beside.push_back(std::move(fd));
+  }
+  return beside;
+}
+
 FdKind KindOf(sa_family_t family) {
   return family == AF_UNIX ? FdKind::kUnix : FdKind::kTcp;
 }
@@ -109,9 +127,9 @@ RelayRig::RelayRig(Options options)
       listen_address_(NameOf(listener_.get())),
       upstream_address_(NameOf(upstream_.get())),
       forwards_(OneForward(options_.spec)),
-      metrics_(forwards_, options_.reactors),
+      metrics_(forwards_, options_.reactors + 1),
       admission_(options_.max_connections),
-      loads_(options_.reactors),
+      loads_(options_.reactors, options_.reactors + 1),
       log_({.fd = -1, .level = LogLevel::kVerbose, .clock = &clock_}) {
   // As the process does: splice(2) to a dead socket raises it.
   PCHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
@@ -120,44 +138,65 @@ RelayRig::RelayRig(Options options)
            kernel_, listener_.get(), kind == FdKind::kTcp, forwards_[0])) {
     ADD_FAILURE() << warning;
   }
+  if (kind == FdKind::kTcp && options_.accept == AcceptMode::kReuseport) {
+    beside_ = ListenBeside(listener_.get(), options_.reactors - 1);
+  }
+  const bool dedicated = options_.accept == AcceptMode::kDedicated;
+  for (size_t i = 0; i < options_.reactors; ++i) MakeReactor();
+  if (dedicated) {
+    MakeReactor();
+    dedicated_ = std::make_unique<Gate>(GateOptions(options_.reactors));
+  }
   for (size_t i = 0; i < options_.reactors; ++i) {
-    auto poller = MakePoller(options_.poller);
-    if (absl::IsUnavailable(poller.status())) Skip(poller.status());
-    CHECK(poller.ok()) << poller.status();
-    monitors_.push_back(std::make_unique<LoopMonitor>());
-    reactors_.push_back(std::make_unique<Reactor>(
-        Reactor::Options{.kernel = &kernel_,
-                         .clock = &clock_,
-                         .poller = *std::move(poller),
-                         .monitor = monitors_[i].get()}));
     workers_.push_back(std::make_unique<Worker>(Worker::Options{
-        .index = i,
-        .reactor = reactors_[i].get(),
-        .forwards = &forwards_,
-        .metrics = &metrics_,
-        .admission = &admission_,
-        .loads = &loads_,
-        .shard = options_.shard,
+        .gate = GateOptions(i),
+        .dedicated = dedicated_.get(),
         .buffer_memory = options_.buffer_memory,
         .max_pipes = options_.max_pipes,
         .pipe_memory = options_.pipe_memory,
-        .log = log_.NewSink(),
         .local_ports = options_.local_ports,
-        .workers = &workers_,
         .resolve_again = [this](size_t) { ++resolve_again_; }}));
   }
   if (options_.resolved) Resolve({upstream_address_});
   if (!options_.accepting) return;
-  for (const auto& worker : workers_) {
-    worker->StartAccepting({{0, listener_.get(), kind}});
+  for (size_t i = 0; i < workers_.size() && !dedicated; ++i) {
+    workers_[i]->gate().Start({{0, listen_fd(i), kind}});
   }
+  if (dedicated) dedicated_->Start({{0, listener_.get(), kind}});
+}
+
+void RelayRig::MakeReactor() {
+  auto poller = MakePoller(options_.poller);
+  if (absl::IsUnavailable(poller.status())) Skip(poller.status());
+  CHECK(poller.ok()) << poller.status();
+  monitors_.push_back(std::make_unique<LoopMonitor>());
+  reactors_.push_back(std::make_unique<Reactor>(
+      Reactor::Options{.kernel = &kernel_,
+                       .clock = &clock_,
+                       .poller = *std::move(poller),
+                       .monitor = monitors_.back().get()}));
+}
+
+Gate::Options RelayRig::GateOptions(size_t row) {
+  return {.row = row,
+          .reactor = reactors_[row].get(),
+          .forwards = &forwards_,
+          .metrics = &metrics_,
+          .admission = &admission_,
+          .loads = &loads_,
+          .shard = options_.shard,
+          .read_loop = [this](size_t i) { return monitors_[i]->Read(clock_); },
+          .log = log_.NewSink(),
+          .workers = &workers_};
 }
 
 RelayRig::~RelayRig() {
   Finish();
   workers_.clear();
+  dedicated_.reset();
   reactors_.clear();
   listener_.Reset();
+  beside_.clear();
   upstream_.Reset();
   EXPECT_EQ(OpenDescriptors(), fds_before_) << "a descriptor leaked";
 }
@@ -165,15 +204,12 @@ RelayRig::~RelayRig() {
 void RelayRig::Finish() {
   kernel_.Heal();
   kernel_.SetHook(nullptr);
-  size_t left = workers_.size();
-  for (const auto& worker : workers_) {
-    worker->StopAccepting([&left] { --left; });
-  }
+  EXPECT_TRUE(StopAccepting());
   int rounds = 0;
   EXPECT_TRUE(DriveUntil([&] {
     // What a test left behind may have to wait for a timer.
     if (++rounds % 100 == 0) clock_.Advance(std::chrono::seconds(61));
-    return Sessions() == 0 && left == 0;
+    return Sessions() == 0;
   })) << "sessions that do not end: "
       << Sessions();
   Rounds(3);
@@ -271,6 +307,18 @@ bool RelayRig::DriveUntil(const std::function<bool()>& condition) {
     Round();
   }
   return true;
+}
+
+bool RelayRig::StopAccepting() {
+  size_t left = workers_.size();
+  for (const auto& worker : workers_) {
+    worker->gate().Stop([&left] { --left; });
+  }
+  if (dedicated_ != nullptr) {
+    ++left;
+    dedicated_->Stop([&left] { --left; });
+  }
+  return DriveUntil([&] { return left == 0; });
 }
 
 bool RelayRig::SendAll(TestPeer* peer, std::string_view data) {
@@ -382,7 +430,7 @@ void RelayRig::ExpectQuiet() {
 uint64_t RelayRig::Sum(
     const std::function<uint64_t(const ForwardShard& shard)>& value) const {
   uint64_t sum = 0;
-  for (size_t i = 0; i < options_.reactors; ++i) {
+  for (size_t i = 0; i <= options_.reactors; ++i) {
     sum += value(const_cast<ForwardMetrics&>(metrics_).Shard(0, i));
   }
   return sum;
@@ -464,6 +512,9 @@ uint64_t RelayRig::AcceptErrors(AcceptError error) const {
   for (const auto& worker : workers_) {
     sum += worker->accepts().errors[Index(error)].Value();
   }
+  if (dedicated_ != nullptr) {
+    sum += dedicated_->accepts().errors[Index(error)].Value();
+  }
   return sum;
 }
 
@@ -472,6 +523,7 @@ void RelayRig::Register(Registry* registry) {
   for (size_t i = 0; i < workers_.size(); ++i) {
     workers_[i]->Register(absl::StrCat(i), registry);
   }
+  if (dedicated_ != nullptr) dedicated_->Register(registry);
 }
 
 bool RelayRig::Move(size_t from, size_t to) {

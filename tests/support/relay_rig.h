@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "metrics/registry.h"
+#include "proxy/config/accept_mode.h"
 #include "proxy/config/forward_spec.h"
 #include "proxy/config/shard_policy_kind.h"
 #include "proxy/observe/close_reason.h"
@@ -24,6 +25,7 @@
 #include "proxy/relay/accept_metrics.h"
 #include "proxy/relay/admission.h"
 #include "proxy/relay/connector.h"
+#include "proxy/relay/gate.h"
 #include "proxy/relay/pipe_pool.h"
 #include "proxy/relay/shard_policy.h"
 #include "proxy/relay/worker.h"
@@ -70,6 +72,9 @@ class RelayRig {
     size_t pipe_memory = PipePool::kMemory;
     int64_t max_connections = 1000;
     ShardPolicy shard = ShardPolicy::kLocal;
+    // kReuseport: reactor i has listen_fd(i); of a unix socket all share one.
+    // kDedicated: a loop of its own, reactor(reactors), accepts for all.
+    AcceptMode accept = AcceptMode::kShared;
     // Of the upstream's listener; 0: of a TCP listener, one connection waits
     // and the next hangs in SYN_SENT.
     int backlog = 128;
@@ -99,7 +104,9 @@ class RelayRig {
   const Address& upstream_address() const { return upstream_address_; }
   const Address& listen_address() const { return listen_address_; }
   int upstream_fd() const { return upstream_.get(); }
-  int listen_fd() const { return listener_.get(); }
+  int listen_fd(size_t i = 0) const {
+    return i == 0 || beside_.empty() ? listener_.get() : beside_[i - 1].get();
+  }
 
   // --- Driving --------------------------------------------------------------
 
@@ -111,6 +118,8 @@ class RelayRig {
   // Rounds until `condition`, or until the bound, which only a failing test
   // reaches.
   bool DriveUntil(const std::function<bool()>& condition);
+  // Stops all gates, and drives until they have let go of the listeners.
+  bool StopAccepting();
   bool SendAll(TestPeer* peer, std::string_view data);
   // Sends until a pump holds what the other side does not take; returns what
   // was sent.
@@ -159,6 +168,10 @@ class RelayRig {
   void Register(Registry* registry);
 
   Worker& worker(size_t i = 0) { return *workers_[i]; }
+  // The gate that connections come through: of worker i, or the dedicated one.
+  Gate& gate(size_t i = 0) {
+    return dedicated_ != nullptr ? *dedicated_ : workers_[i]->gate();
+  }
   Reactor& reactor(size_t i = 0) { return *reactors_[i]; }
   // Worker `from` lets go of its only session, and `to` takes it up.
   bool Move(size_t from, size_t to);
@@ -172,6 +185,9 @@ class RelayRig {
  private:
   uint64_t Sum(
       const std::function<uint64_t(const ForwardShard& shard)>& value) const;
+  Gate::Options GateOptions(size_t row);
+  // Adds a loop and its monitor.
+  void MakeReactor();
   // Lets all sessions end and looks whether they left anything.
   void Finish();
 
@@ -180,6 +196,7 @@ class RelayRig {
   FaultyKernel kernel_;
   ManualClock clock_;
   UniqueFd listener_;
+  std::vector<UniqueFd> beside_;  // of reactors 1 to N - 1
   UniqueFd upstream_;
   Address listen_address_;
   Address upstream_address_;
@@ -190,6 +207,7 @@ class RelayRig {
   LogWriter log_;
   std::vector<std::unique_ptr<LoopMonitor>> monitors_;
   std::vector<std::unique_ptr<Reactor>> reactors_;
+  std::unique_ptr<Gate> dedicated_;
   std::vector<std::unique_ptr<Worker>> workers_;
   int resolve_again_ = 0;
 };

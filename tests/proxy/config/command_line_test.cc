@@ -1,6 +1,7 @@
 // Arguments, environment and flag files, from end to end: flags are a state of
 // the process, so each test puts them back.
 
+#include "proxy/config/accept_mode.h"
 #include "proxy/config/command_line.h"
 
 #include <unistd.h>
@@ -105,6 +106,7 @@ TEST_F(CommandLineTest, HasDefaults) {
   EXPECT_EQ(settings.poller, PollerKind::kEpoll);
   EXPECT_EQ(settings.reactors, 0);
   EXPECT_FALSE(settings.pin_reactors);
+  EXPECT_EQ(settings.accept, AcceptMode::kShared);
   EXPECT_EQ(settings.shard, ShardPolicy::kLeast);
   EXPECT_EQ(settings.max_connections, 0);
   EXPECT_EQ(settings.buffer_memory, 0);
@@ -129,6 +131,7 @@ TEST_F(CommandLineTest, DefaultsAreThoseOfTheStructs) {
   const Settings parsed = SettingsOf({});
   const Settings fresh;
   EXPECT_EQ(parsed.poller, fresh.poller);
+  EXPECT_EQ(parsed.accept, fresh.accept);
   EXPECT_EQ(parsed.shard, fresh.shard);
   EXPECT_EQ(parsed.drain.delay, fresh.drain.delay);
   EXPECT_EQ(parsed.drain.idle, fresh.drain.idle);
@@ -165,6 +168,18 @@ TEST_F(CommandLineTest, KnowsPollersAndPolicies) {
   EXPECT_EQ(SettingsOf({"--poller=poll"}).poller, PollerKind::kPoll);
   EXPECT_EQ(SettingsOf({"--poller=io_uring"}).poller, PollerKind::kIoUring);
   EXPECT_EQ(SettingsOf({"--shard=local"}).shard, ShardPolicy::kLocal);
+  EXPECT_EQ(SettingsOf({"--shard=lag"}).shard, ShardPolicy::kLag);
+  EXPECT_EQ(SettingsOf({"--accept=reuseport"}).accept, AcceptMode::kReuseport);
+  EXPECT_EQ(SettingsOf({"--accept=dedicated"}).accept, AcceptMode::kDedicated);
+}
+
+TEST_F(CommandLineTest, RefusesPoliciesThatDoNotGoWithTheRest) {
+  EXPECT_EQ(ErrorOf({"1=db:1", "--shard=lag", "--noloop_metrics"}),
+            "--shard=lag: goes by the lag of the loops, which "
+            "--noloop_metrics does not measure; take one of the two away");
+  EXPECT_EQ(ErrorOf({"1=db:1", "--shard=local", "--accept=dedicated"}),
+            "--shard=local: with --accept=dedicated the loop that accepts "
+            "serves no connections; take least");
 }
 
 TEST_F(CommandLineTest, TakesEveryFormOfAFlag) {
@@ -271,7 +286,6 @@ TEST_F(CommandLineTest, SaysWhatComesLater) {
             "--forwards_file is not supported yet");
   EXPECT_EQ(FlagError("--log-format=json"),
             "--log-format is not supported yet");
-  EXPECT_EQ(FlagError("--shard=lag"), "--shard=lag: not supported yet");
   EXPECT_EQ(ErrorOf({"1=db:1"}, {"WEIR_LOG_FORMAT=json"}),
             "WEIR_LOG_FORMAT is not supported yet");
 }
@@ -292,8 +306,11 @@ TEST_F(CommandLineTest, RefusesBadValues) {
             "--quiet=perhaps: must be true or false");
   EXPECT_EQ(FlagError("--noquiet=1"), "--noquiet takes no value");
   EXPECT_EQ(FlagError("--shard=rond_robin"),
-            "--shard=rond_robin: must be least, round_robin or local; did you "
-            "mean 'round_robin'?");
+            "--shard=rond_robin: must be least, round_robin, lag or local; did "
+            "you mean 'round_robin'?");
+  EXPECT_EQ(FlagError("--accept=share"),
+            "--accept=share: must be shared, reuseport or dedicated; did you "
+            "mean 'shared'?");
   EXPECT_THAT(FlagError("--poller=kqueue"),
               testing::StartsWith("--poller=kqueue: "));
   EXPECT_EQ(FlagError("--buffer_memory=64MB"),

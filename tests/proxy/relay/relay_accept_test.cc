@@ -162,9 +162,9 @@ TEST_P(RelayMatrix, Accept_StopServesTheQueue) {
   RelayRig& rig = Make({.accepting = false});
   std::vector<TestPeer> clients;
   for (int i = 0; i < 50; ++i) clients.push_back(rig.Dial());
-  rig.worker().StartAccepting({{0, rig.listen_fd(), FdKind::kTcp}});
+  rig.gate().Start({{0, rig.listen_fd(), FdKind::kTcp}});
   bool stopped = false;
-  rig.worker().StopAccepting([&] { stopped = true; });
+  rig.gate().Stop([&] { stopped = true; });
   ASSERT_TRUE(rig.DriveUntil([&] { return stopped; }));
   if (!noisy()) {
     EXPECT_EQ(rig.Accepted(), 50u);
@@ -185,7 +185,7 @@ TEST_P(RelayCalls, Accept_StopWhilePausedServesTheQueue) {
     ASSERT_EQ(rig.AcceptErrors(AcceptError::kDescriptors), 1u);
     ASSERT_EQ(rig.Accepted(), 0u);
     bool stopped = false;
-    rig.worker().StopAccepting([&] { stopped = true; });
+    rig.gate().Stop([&] { stopped = true; });
     EXPECT_EQ(rig.Accepted(), 5u);
     ASSERT_TRUE(rig.DriveUntil([&] { return stopped; }));
   }

@@ -12,6 +12,7 @@
 #include "gtest/gtest.h"
 #include "proxy/observe/close_reason.h"
 #include "proxy/observe/forward_metrics.h"
+#include "proxy/relay/session_walk.h"
 #include "reactor/clock.h"
 #include "tests/proxy/relay/relay_matrix.h"
 #include "tests/support/faulty_kernel.h"
@@ -148,16 +149,32 @@ TEST_P(RelayCalls, C09_IdleDrainIsSpread) {
   EXPECT_EQ(rig.Active(Stage::kRelaying), 0);
 }
 
+// A look at many sessions takes many turns.
+TEST_P(RelayCalls, C09_IdleDrainLooksAtAFewATurn) {
+  constexpr size_t kCrowd = SessionWalks::kPerTurn + 50;
+  RelayRig& rig = Make({.resolved = false});
+  std::vector<TestPeer> clients;
+  for (size_t i = 0; i < kCrowd; ++i) clients.push_back(rig.Dial());
+  ASSERT_TRUE(rig.DriveUntil([&] { return rig.Sessions() == kCrowd; }));
+  rig.worker().EndIdle(Duration::zero(), Duration::zero());
+  EXPECT_EQ(rig.Active(Stage::kWaiting), static_cast<int64_t>(kCrowd));
+  rig.Rounds(1);
+  EXPECT_EQ(rig.Active(Stage::kWaiting), 50);
+  rig.Rounds(1);
+  EXPECT_EQ(rig.Active(Stage::kWaiting), 0);
+}
+
 // Short of memory, a drain waits and does not spin.
 TEST_P(RelayCalls, C09_IdleDrainWithoutMemoryWaits) {
   RelayRig& rig = Make();
   Link link = rig.Open();
   rig.Pass(seconds(3), seconds(1));
+  rig.worker().EndIdle(seconds(2), Duration::zero());
+  rig.Rounds(1);
   rig.kernel().Inject({.call = Call::kRecv, .error = ENOBUFS, .count = 1000});
   link.client.Send("too late");
   rig.AwaitEvent(rig.kernel().last_accepted(), POLLIN);
   const uint64_t reads = rig.kernel().calls(Call::kRecv);
-  rig.worker().EndIdle(seconds(2), Duration::zero());
   rig.Pass(milliseconds(500), milliseconds(1));
   EXPECT_LE(rig.kernel().calls(Call::kRecv) - reads, 60u);
   rig.kernel().Heal();

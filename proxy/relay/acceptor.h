@@ -101,7 +101,7 @@ class Acceptor final : public EventHandler, private Timer {
   Duration delay_;
   // The limit of connections paused it, and it has accepted none since.
   bool at_limit_ = false;
-  int usual_ = 1;       // what an event may accept; at most kBatch
+  int usual_ = 1;        // what an event may accept; at most kBatch
   int full_in_row_ = 0;  // how many events did
   Task stopped_;
 };

@@ -80,9 +80,8 @@ void Gate::OnAcceptPaused(size_t forward, int error) {
 }
 
 bool Gate::AtLimit() const {
-  return std::any_of(
-      acceptors_.begin(), acceptors_.end(),
-      [](const auto& acceptor) { return acceptor->at_limit(); });
+  return std::any_of(acceptors_.begin(), acceptors_.end(),
+                     [](const auto& acceptor) { return acceptor->at_limit(); });
 }
 
 void Gate::OnRoom() {

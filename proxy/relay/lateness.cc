@@ -26,13 +26,12 @@ void Lateness::Update(Loop* loop, const LagHistogram::Snapshot& now) {
   const LagHistogram::Snapshot before = std::exchange(loop->last, now);
   // Signed: a store may leave a processor after the clock was read behind it,
   // so a total may be some nanoseconds less than it was.
-  const auto span =
-      static_cast<double>(now.TotalNanos()) -
-      static_cast<double>(before.TotalNanos());
+  const auto span = static_cast<double>(now.TotalNanos()) -
+                    static_cast<double>(before.TotalNanos());
   if (span <= 0) return;
-  const double busy = (static_cast<double>(now.busy_ns) -
-                       static_cast<double>(before.busy_ns)) /
-                      span;
+  const double busy =
+      (static_cast<double>(now.busy_ns) - static_cast<double>(before.busy_ns)) /
+      span;
   const double lag_ms = (now.lag_integral - before.lag_integral) /
                         (span * kSecondsPerNano) * kMillisPerSecond;
   const double news = span / (span + static_cast<double>(kMemory.count()));

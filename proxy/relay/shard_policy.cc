@@ -85,11 +85,10 @@ size_t Picker::LeastLate(MonoTime now) {
   for (size_t i = 1; i < count; ++i) {
     const size_t candidate = (next_ + i) % count;
     const int64_t candidate_cost = cost(candidate);
-    const bool better =
-        lateness_.stuck(candidate) != lateness_.stuck(best)
-            ? lateness_.stuck(best)
-            : candidate_cost * lateness_.share(best) <
-                  best_cost * lateness_.share(candidate);
+    const bool better = lateness_.stuck(candidate) != lateness_.stuck(best)
+                            ? lateness_.stuck(best)
+                            : candidate_cost * lateness_.share(best) <
+                                  best_cost * lateness_.share(candidate);
     if (better) {
       best = candidate;
       best_cost = candidate_cost;

@@ -1,7 +1,6 @@
 // Arguments, environment and flag files, from end to end: flags are a state of
 // the process, so each test puts them back.
 
-#include "proxy/config/accept_mode.h"
 #include "proxy/config/command_line.h"
 
 #include <unistd.h>
@@ -20,6 +19,7 @@
 #include "gflags/gflags.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proxy/config/accept_mode.h"
 #include "proxy/config/client_command.h"
 #include "proxy/config/flags.h"
 #include "proxy/config/forward_spec.h"

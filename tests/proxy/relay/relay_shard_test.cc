@@ -71,8 +71,8 @@ TEST_P(RelayMatrix, Shard_EveryArrangementServes) {
         most = std::max(most, rig.worker(i).sessions());
       }
       // Of round_robin each accepting loop has a turn of its own.
-      const bool turns = policy == ShardPolicy::kRoundRobin &&
-                         mode != AcceptMode::kDedicated;
+      const bool turns =
+          policy == ShardPolicy::kRoundRobin && mode != AcceptMode::kDedicated;
       EXPECT_LE(most - least, turns ? kReactors : 1u);
     }
   }
@@ -120,7 +120,7 @@ TEST_P(RelayCalls, Shard_ShortagePausesAndResumes) {
     rig.Rounds(50);  // the clock stands
     EXPECT_LE(rig.kernel().calls(Call::kAccept), 2u) << "it spins";
     rig.ExpectQuiet();
-    rig.Pass(milliseconds(100), milliseconds(1));
+    rig.Pass(milliseconds(200), milliseconds(1));
     EXPECT_EQ(rig.Accepted(), clients.size());
     EXPECT_EQ(rig.AcceptErrors(AcceptError::kDescriptors), 4u);
     ExpectServed(rig, &clients);
@@ -181,6 +181,8 @@ TEST_P(RelayCalls, Shard_StopServesEveryQueue) {
       if (rig.listen_fd(0) == rig.listen_fd(1)) break;
     }
     EXPECT_EQ(rig.Accepted(), clients.size() + late.size());
+    ExpectServed(rig, &clients);
+    ExpectServed(rig, &late);
   }
 }
 

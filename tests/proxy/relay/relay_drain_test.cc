@@ -152,16 +152,20 @@ TEST_P(RelayCalls, C09_IdleDrainIsSpread) {
 // A look at many sessions takes many turns.
 TEST_P(RelayCalls, C09_IdleDrainLooksAtAFewATurn) {
   constexpr size_t kCrowd = SessionWalks::kPerTurn + 50;
-  RelayRig& rig = Make({.resolved = false});
+  RelayRig& rig = Make({.backlog = 1024});
   std::vector<TestPeer> clients;
   for (size_t i = 0; i < kCrowd; ++i) clients.push_back(rig.Dial());
-  ASSERT_TRUE(rig.DriveUntil([&] { return rig.Sessions() == kCrowd; }));
-  rig.worker().EndIdle(Duration::zero(), Duration::zero());
-  EXPECT_EQ(rig.Active(Stage::kWaiting), static_cast<int64_t>(kCrowd));
+  const auto relaying = [&rig] {
+    return static_cast<size_t>(rig.Active(Stage::kRelaying));
+  };
+  ASSERT_TRUE(rig.DriveUntil([&] { return relaying() == kCrowd; }));
+  rig.Pass(seconds(3), seconds(1));
+  rig.worker().EndIdle(seconds(2), Duration::zero());
+  EXPECT_EQ(relaying(), kCrowd);
   rig.Rounds(1);
-  EXPECT_EQ(rig.Active(Stage::kWaiting), 50);
+  EXPECT_EQ(relaying(), kCrowd - SessionWalks::kPerTurn);
   rig.Rounds(1);
-  EXPECT_EQ(rig.Active(Stage::kWaiting), 0);
+  EXPECT_EQ(relaying(), 0u);
 }
 
 // Short of memory, a drain waits and does not spin.

@@ -12,6 +12,7 @@
 #include "gtest/gtest.h"
 #include "proxy/relay/injected_stall.h"
 #include "reactor/callback_kind.h"
+#include "reactor/clock.h"
 #include "reactor/stall.h"
 #include "tests/proxy/relay/relay_matrix.h"
 #include "tests/support/faulty_kernel.h"
@@ -90,6 +91,10 @@ TEST_P(RelaySubjects, Subjects_OfAHandOff) {
   RelayRig& rig = Make(
       {.reactors = 2, .shard = ShardPolicy::kRoundRobin, .resolved = false});
   TestPeer clients[2] = {rig.Dial(), rig.Dial()};
+  // One loop accepts both, keeps one and hands the other over.
+  for (int rounds = 0; rounds < 1000 && rig.Accepted() < 2; ++rounds) {
+    rig.reactor(0).RunOnce(Duration::zero());
+  }
   ASSERT_TRUE(rig.DriveUntil([&] { return rig.Sessions() == 2; }));
   // What a loop did last stands there until its next round.
   Seen last;

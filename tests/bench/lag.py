@@ -26,8 +26,9 @@ import sys
 import threading
 import time
 
-import bench
 import lag_table
+import load_tool
+import processes
 import proxies
 import scrape
 
@@ -85,7 +86,7 @@ class Setup:
             os.sched_setaffinity(0, cpus[1:])  # what is started inherits it
         self.prober = Prober(options.prober, cpus[1] if len(cpus) > 1 else None)
         self.closers.append(self.prober.close)
-        self.load = bench.Load(options.load)
+        self.load = load_tool.Load(options.load)
         self.closers.append(self.load.close)
 
         class Weir(proxies.Weir):
@@ -268,7 +269,7 @@ def main():
         if name not in MODES:
             parser.error("no mode " + name)
 
-    bench.end_well_when_told()
+    processes.end_well_when_told()
     setup = None
     try:
         setup = Setup(options)

@@ -29,7 +29,8 @@ import sys
 import tempfile
 import time
 
-import bench
+import load_tool
+import processes
 import proxies
 import scrape
 
@@ -71,7 +72,7 @@ def traced_run(load, binary, observing, round_trips):
         finally:
             proxy.stop()
         calls = {}
-        for line in bench.wait_file(output, "total").splitlines():
+        for line in processes.wait_file(output, "total").splitlines():
             fields = line.split()
             if len(fields) >= 5 and fields[3].isdigit() and fields[-1] != "total":
                 calls[fields[-1]] = int(fields[3])
@@ -232,8 +233,8 @@ def main():
         if name not in ("calls", "instructions", "cpu"):
             parser.error("no part " + name)
 
-    bench.end_well_when_told()
-    load = bench.Load(options.load)
+    processes.end_well_when_told()
+    load = load_tool.Load(options.load)
     report = {"kernel": os.uname().release, "cpus": os.cpu_count()}
     try:
         for name in wanted:

@@ -1,5 +1,6 @@
-"""The proxies that bench.py compares. To add one: a subclass of Proxy in ALL."""
+"""A proxy that is measured, and weir in its variants. Others are in peers.py."""
 
+import functools
 import http.client
 import os
 import re
@@ -9,6 +10,12 @@ import subprocess
 import tempfile
 import time
 
+import processes
+
+
+class Unavailable(Exception):
+    """This proxy cannot run here. The message says why."""
+
 
 def free_port():
     with socket.socket() as s:
@@ -16,14 +23,30 @@ def free_port():
         return s.getsockname()[1]
 
 
+def need(program, package):
+    """The path of a program."""
+    path = shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/bin")
+    if not path:
+        raise Unavailable("needs Debian's package " + package)
+    return path
+
+
 class Proxy:
     """One proxy process, with one thread that moves bytes, between `self.port` and
     an upstream on 127.0.0.1. `start` makes self.process and self.port."""
 
     name = ""
+    # What it is, for the report.
+    about = ""
+    # Before the command, such as a tracer.
+    wrapper = ()
+    # So many connections at once are well within its limits.
+    limit = 8000
+    # Whether its system calls and instructions are counted.
+    counted = False
 
     def __init__(self, upstream_port, binary):
-        self.directory = tempfile.mkdtemp(prefix="weir-bench-")
+        self.directory = tempfile.mkdtemp(dir=processes.scratch())
         self.upstream_port = upstream_port
         self.binary = binary
         self.process = None
@@ -39,13 +62,18 @@ class Proxy:
     def version(self):
         raise NotImplementedError
 
+    def log(self):
+        with open(os.path.join(self.directory, "log"), errors="replace") as log:
+            return log.read().strip()
+
     def spawn(self, command, **kwargs):
         with open(os.path.join(self.directory, "log"), "wb") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, **kwargs)
+            self.process = processes.spawn([*self.wrapper, *command],
+                                           stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                           **kwargs)
 
     def wait_listening(self):
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             try:
                 socket.create_connection(("127.0.0.1", self.port)).close()
@@ -54,8 +82,7 @@ class Proxy:
                 if self.process.poll() is not None:
                     break
                 time.sleep(0.01)
-        with open(os.path.join(self.directory, "log"), errors="replace") as log:
-            raise SystemExit("%s does not start: %s" % (self.name, log.read()))
+        raise SystemExit("%s does not start: %s" % (self.name, self.log()))
 
     def stop(self, patience=5):
         if self.process and self.process.poll() is None:
@@ -67,32 +94,60 @@ class Proxy:
                 self.process.wait()
         shutil.rmtree(self.directory, ignore_errors=True)
 
+    def pids(self):
+        return [self.process.pid]
+
     def cpu_seconds(self):
         """User plus system time of all threads, to the nanosecond."""
         total = 0
-        tasks = "/proc/%d/task" % self.process.pid
-        for task in os.listdir(tasks):
-            with open("%s/%s/schedstat" % (tasks, task)) as f:
-                total += int(f.read().split()[0])
+        for pid in self.pids():
+            tasks = "/proc/%d/task" % pid
+            try:
+                for task in os.listdir(tasks):
+                    with open("%s/%s/schedstat" % (tasks, task)) as f:
+                        total += int(f.read().split()[0])
+            except (FileNotFoundError, ProcessLookupError):
+                if pid == self.process.pid:
+                    raise SystemExit("%s died: %s" % (self.name, self.log())) from None
         return total / 1e9
 
     def anonymous_bytes(self):
         """Private anonymous memory."""
-        with open("/proc/%d/smaps_rollup" % self.process.pid) as f:
-            return int(re.search(r"^Anonymous:\s+(\d+) kB", f.read(), re.M)[1]) * 1024
+        total = 0
+        for pid in self.pids():
+            with open("/proc/%d/smaps_rollup" % pid) as f:
+                total += int(re.search(r"^Anonymous:\s+(\d+) kB", f.read(), re.M)[1]) * 1024
+        return total
+
+
+@functools.lru_cache
+def help_text(binary):
+    return subprocess.run([binary, "--help"], capture_output=True, text=True, check=True).stdout
+
+
+def knows(binary, flag, word=""):
+    """Whether --help has this flag (`--shard=`) or key (`splice:`), and there this
+    word."""
+    found = re.search(r"^  (%s.*?)(?=^  \S|^$)" % re.escape(flag), help_text(binary), re.M | re.S)
+    return bool(found) and re.search(r"\b%s\b" % re.escape(word), found[1]) is not None
 
 
 class Weir(Proxy):
     name = "weir"
+    about = "one reactor, epoll"
     arguments = ("--reactors=1",)
-    wrapper = ()
+    keys = ""  # of its forward
+    counted = True
 
     def start(self):
+        for key in re.findall(r"\+([\w-]+:)", self.keys):
+            if not knows(self.binary, key):
+                raise Unavailable("this weir has no key " + key)
         read_end, write_end = os.pipe()
         ports = os.path.join(self.directory, "ports")
         try:
-            self.spawn([*self.wrapper, self.binary,
-                        "bench@127.0.0.1:0=127.0.0.1:%d" % self.upstream_port,
+            self.spawn([self.binary,
+                        "bench@127.0.0.1:0=127.0.0.1:%d%s" % (self.upstream_port, self.keys),
                         "--admin=127.0.0.1:0", "--ports_file=" + ports,
                         "--ready_fd=%d" % write_end, "--drain_timeout=1s", *self.arguments],
                        pass_fds=(write_end,))
@@ -101,8 +156,7 @@ class Weir(Proxy):
         ready = os.read(read_end, 1)
         os.close(read_end)
         if not ready:
-            with open(os.path.join(self.directory, "log"), errors="replace") as log:
-                raise SystemExit("weir does not start: " + log.read())
+            raise SystemExit("%s does not start: %s" % (self.name, self.log()))
         with open(ports) as f:
             text = f.read()
         self.ports = {name: int(port) for name, _, port in map(str.split, text.splitlines())}
@@ -140,49 +194,23 @@ class Weir(Proxy):
         return (done.stdout + done.stderr).split("\n", 1)[0]
 
 
-class WeirTwo(Weir):
-    """Two reactors: what sharing costs."""
-    name = "weir-2"
-    arguments = ("--reactors=2",)
+def weir_class(suffix, about, *arguments, keys="", **more):
+    """A variant of weir; without --reactors it has one."""
+    if not any(argument.startswith("--reactors=") for argument in arguments):
+        arguments = ("--reactors=1", *arguments)
+    return type("Weir", (Weir,), {"name": "weir-" + suffix, "about": about,
+                                  "arguments": arguments, "keys": keys, "counted": False,
+                                  **more})
 
 
-class Nginx(Proxy):
-    """Debian's, with the defaults of its stream module and one worker process."""
-    name = "nginx"
-    CONFIG = """
-{module}daemon off;
-master_process off;
-worker_rlimit_nofile 20000;
-pid {d}/pid;
-error_log {d}/error.log;
-events {{ worker_connections 20000; }}
-stream {{
-  server {{
-    listen 127.0.0.1:{port} backlog=4096;
-    proxy_pass 127.0.0.1:{upstream};
-  }}
-}}
-"""
-    MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so"
-
-    def start(self):
-        path = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
-        if not path or not os.path.exists(self.MODULE):
-            raise SystemExit("needs Debian's nginx and libnginx-mod-stream")
-        self.path = path
-        self.port = free_port()
-        config = os.path.join(self.directory, "nginx.conf")
-        with open(config, "w") as f:
-            f.write(self.CONFIG.format(module="load_module %s;\n" % self.MODULE,
-                                       d=self.directory, port=self.port,
-                                       upstream=self.upstream_port))
-        self.spawn([path, "-c", config, "-p", self.directory,
-                    "-e", os.path.join(self.directory, "error.log")])
-        self.wait_listening()
-
-    def version(self):
-        return subprocess.run([self.path, "-v"], capture_output=True, text=True,
-                              check=True).stderr.strip().replace("nginx version: ", "")
-
-
-ALL = {c.name: c for c in (Weir, WeirTwo, Nginx)}
+VARIANTS = [
+    weir_class("poll", "poller poll", "--poller=poll"),
+    # Its descriptors are under 1,024.
+    weir_class("select", "poller select", "--poller=select", limit=300),
+    weir_class("io_uring", "poller io_uring", "--poller=io_uring"),
+    weir_class("2", "two reactors", "--reactors=2"),
+    weir_class("splice-off", "key splice:off", keys="+splice:off"),
+    weir_class("splice-on", "key splice:on", keys="+splice:on", counted=True),
+    weir_class("splice-auto", "key splice:auto, weir's default: shows the noise",
+               keys="+splice:auto"),
+]

@@ -1,0 +1,70 @@
+"""Processes that the benchmark starts, and how all of them end."""
+
+import atexit
+import ctypes
+import functools
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG = 1
+
+
+def spawn(command, **kwargs):
+    """Popen of a process that dies when this thread does, even by SIGKILL, and that
+    Ctrl-C does not reach: who started it ends it."""
+    parent = os.getpid()
+
+    def tie():
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died meanwhile
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return subprocess.Popen(command, preexec_fn=tie, start_new_session=True, **kwargs)
+
+
+def end_well_when_told():
+    """SIGTERM and SIGINT end what runs, and clean up, once."""
+    def end(number, _):
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, end)
+
+
+def allow_all_descriptors():
+    """As many as the administrator allows, for this process and its children."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most
+
+
+def wait_file(path, pattern):
+    """The text of a file once it holds the pattern."""
+    end = time.monotonic() + 30
+    while True:
+        if os.path.exists(path):
+            with open(path, errors="replace") as f:
+                text = f.read()
+            if re.search(pattern, text):
+                return text
+        if time.monotonic() > end:
+            raise SystemExit("no %r in %s" % (pattern, path))
+        time.sleep(0.01)
+
+
+@functools.lru_cache
+def scratch():
+    """The folder for all that is of the moment; it goes at the end of the program."""
+    folder = tempfile.mkdtemp(prefix="weir-bench-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

@@ -9,8 +9,8 @@ import re
 import processes
 
 # A proxy that is traced answers the first of these; the others come on top.
-BASE = ["pingpong {port} 1 64 200 0", "connect {port} 16 200 0", "up {port} 1 0 8388608",
-        "down {port} 1 0 8388608"]
+SMALL = ["pingpong {port} 1 64 100 0", "connect {port} 16 100 0"]
+BASE = [*SMALL, "up {port} 1 0 2097152", "down {port} 1 0 2097152"]
 # unit: (command, what one unit is in those of the load, times as many are counted,
 # so that the connections of their own are few)
 UNITS = {
@@ -48,9 +48,9 @@ def run_one(load, cls, binary, commands, patience):
         proxy.stop(patience)
 
 
-def with_unit(unit, count):
+def with_unit(base, unit, count):
     command, size, times = UNITS[unit]
-    return [*BASE, command.replace("{count}", str(count * size * times))]
+    return [*base, command.replace("{count}", str(count * size * times))]
 
 
 def parse_calls(text):
@@ -84,7 +84,7 @@ def system_calls(load, cls, binary, count, bulk, runs):
         found = []
         for _ in range(runs):
             more, units = calls_of(load, cls, binary,
-                                   with_unit(unit, count if size == 1 else bulk))
+                                   with_unit(BASE, unit, count if size == 1 else bulk))
             row = {name: (times - base.get(name, 0)) * size / units
                    for name, times in more.items()}
             found.append({name: times for name, times in sorted(row.items()) if times > NOISE})
@@ -124,10 +124,10 @@ def instructions_of(load, cls, binary, commands):
 def instructions(load, cls, binary, count):
     """{unit: user instructions a unit} of the thread that moves the bytes, whose work
     a unit is."""
-    base, _ = instructions_of(load, cls, binary, BASE)
+    base, _ = instructions_of(load, cls, binary, SMALL)
     result = {}
     for unit in ("round trip", "connection"):
-        more, units = instructions_of(load, cls, binary, with_unit(unit, count))
+        more, units = instructions_of(load, cls, binary, with_unit(SMALL, unit, count))
         result[unit] = max(((total - base.get(thread, 0)) / units
                             for thread, total in more.items()), default=0)
     return result

@@ -13,10 +13,11 @@
 //   idle PORT CONNECTIONS                               holds them
 //   release                                             closes these
 //
-// A COUNT or MILLISECONDS of 0 is no limit. A unit of `connect` is: connect, a
-// byte each way, close; of `churn` too, but each EACH-th connection, until
-// there are MOST, is a stream to the upstream until the end. Several commands
-// joined by " & " run together; the first one says how long.
+// A COUNT or MILLISECONDS of 0 is no limit; time goes on until each command has
+// moved something. A unit of `connect` is: connect, a byte each way, close; of
+// `churn` too, but one of EACH connections, until there are MOST, is a stream
+// to the upstream until the end. Several commands joined by " & " run together;
+// the first one says how long.
 //
 // The answer holds "units", "seconds", "bytes" (of streams) and "before" (bytes
 // of streams until the first command started), "p50_us", "p99_us", "p999_us"

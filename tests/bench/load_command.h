@@ -33,7 +33,8 @@ struct LoadCommand {
   size_t bytes = 1;  // of a message
   uint64_t count = std::numeric_limits<uint64_t>::max();
   std::chrono::milliseconds time = std::chrono::hours(24);
-  // kChurn: each so many-th connection is a long one, until there are so many.
+  // kChurn: one of so many connections, as if at random, is a long one, until
+  // there are so many.
   uint64_t long_each = 0;
   uint64_t long_most = 0;
 };

@@ -25,6 +25,13 @@ constexpr int kPorts = 10'000;
 // A proxy that says nothing for this long is broken.
 constexpr std::chrono::seconds kPatience{60};
 
+// As if at random (the finalizer of MurmurHash3), and in each run the same.
+uint64_t Scatter(uint64_t n) {
+  n = (n ^ (n >> 33)) * 0xff51afd7ed558ccd;
+  n = (n ^ (n >> 33)) * 0xc4ceb9fe1a85ec53;
+  return n ^ (n >> 33);
+}
+
 sockaddr_in Loopback(int port) {
   sockaddr_in address = {};
   address.sin_family = AF_INET;
@@ -87,6 +94,8 @@ std::string LoadEngine::Run(const std::vector<LoadCommand>& commands) {
   const Clock::time_point begin = Clock::now();
   Start(0);
   Await(begin + commands.front().time, &LoadEngine::FirstIsDone);
+  // A time without anything has no cost to tell.
+  Await(Clock::time_point::max(), &LoadEngine::EachMoved);
   const double seconds =
       std::chrono::duration<double>(Clock::now() - begin).count();
   std::vector<std::string> answers;
@@ -99,6 +108,8 @@ std::string LoadEngine::Run(const std::vector<LoadCommand>& commands) {
            << ", \"before\": " << group.before << group.latency.Json();
     answers.push_back(answer.str());
   }
+  // None may come late and be taken for one of the next run.
+  Await(Clock::time_point::max(), &LoadEngine::AllArrived);
   CloseClients(/*held=*/false);
   if (!error_.empty()) return "{\"error\": \"" + error_ + "\"}";
   std::string all = "{" + answers.front();
@@ -138,6 +149,13 @@ bool LoadEngine::Done(const Group& group) {
 
 bool LoadEngine::FirstIsDone() const { return Done(groups_.front()); }
 
+bool LoadEngine::EachMoved() const {
+  for (const Group& group : groups_) {
+    if (group.units + group.bytes == 0) return false;
+  }
+  return true;
+}
+
 bool LoadEngine::OthersRun() const {
   for (size_t i = 1; i < groups_.size(); ++i) {
     const Group& group = groups_[i];
@@ -151,10 +169,12 @@ bool LoadEngine::OthersRun() const {
   return true;
 }
 
+bool LoadEngine::AllArrived() const { return arrived_ >= started_; }
+
 bool LoadEngine::OnlyHeldAreLeft() const { return upstreams_ <= held_; }
 
 uint64_t LoadEngine::Moved() const {
-  uint64_t moved = upstreams_;
+  uint64_t moved = upstreams_ + arrived_;
   for (const Group& group : groups_) moved += group.units + group.bytes;
   return moved;
 }
@@ -255,12 +275,13 @@ void LoadEngine::StartClient(size_t group) {
     if (fd >= 0) close(fd);
     return;
   }
+  ++started_;
   SendAtOnce(fd);
   Connection& connection = At(fd);
   connection = {.role = Role::kAsker, .group = group, .asked = now};
   const bool is_long = command.mode == LoadMode::kChurn &&
                        own.longs < command.long_most &&
-                       own.started % command.long_each == 0;
+                       Scatter(own.started) % command.long_each == 0;
   char first = kEcho;
   if (command.mode == LoadMode::kUp || is_long) {
     connection.role = Role::kUploader;

@@ -87,7 +87,9 @@ class LoadEngine {
   void StartClient(size_t group);
   void Await(Clock::time_point end, bool (LoadEngine::*done)() const);
   bool FirstIsDone() const;
+  bool EachMoved() const;
   bool OthersRun() const;
+  bool AllArrived() const;
   bool OnlyHeldAreLeft() const;
   uint64_t Moved() const;
 
@@ -116,6 +118,8 @@ class LoadEngine {
   size_t bulk_ = 0;            // connections in bulk_epoll_
   size_t upstreams_ = 0;       // connections of the upstream
   size_t held_ = 0;            // clients that `idle` holds
+  uint64_t started_ = 0;       // clients, ever
+  uint64_t arrived_ = 0;       // connections of the upstream with a byte, ever
   bool releasing_ = false;     // ends are expected
   std::string error_;
   std::vector<char> buffer_;

@@ -69,7 +69,8 @@ void LoadEngine::FirstBytes(int fd) {
   // Only a look: those of a stream are counted as all others are.
   const ssize_t n = recv(fd, &first, 1, MSG_PEEK);
   if (n < 0 && errno == EAGAIN) return;
-  if (n <= 0) return Close(fd);  // a client that was closed at once
+  if (n <= 0) return Close(fd);  // no client of ours: somebody looked in
+  ++arrived_;
   const auto is = [&](char base) {
     return first >= base && first < base + static_cast<char>(kMostCommands);
   };

@@ -132,7 +132,7 @@ def sections(report):
                       instructions_table(report["instructions"]), None))
     if any(report.get("sharding", {}).values()):
         found.append(("sharding: unevenness is maximum over mean of the reactors: of their "
-                      "connections after bursts of %d, of their connections when each %dth "
+                      "connections after bursts of %d, of their connections when one of %d "
                       "is a long stream, and of their busy seconds then" % (
                           sharding.BURST, sharding.LONG_EACH),
                       sharding_table(report["sharding"]), plots.sharding(report["sharding"])))

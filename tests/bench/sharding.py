@@ -16,8 +16,9 @@ ARRANGEMENTS = ("shared", "reuseport", "dedicated")
 
 BURST = 200
 BURSTS = 3
-# Of connections that live unequally long: each so many-th is a stream, until there
-# are so many. (A divisor of no number of reactors would flatter round_robin.)
+# Of connections that live unequally long: one of so many is a stream, until there
+# are so many. (Which ones is as if at random: a period would make or break
+# round_robin.)
 LONG_EACH = 20
 LONG_MOST = 12
 

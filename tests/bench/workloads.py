@@ -86,7 +86,7 @@ def measure(load, proxy, workload, milliseconds):
     units = sum(part["units"] for part in counted) / workload.size
     all_units = units + sum(part["before"] for part in counted) / workload.size
     result = {"rate": units / answer["seconds"]}
-    if proxy.pids() and all_units:
+    if proxy.pids():
         result["cpu"] = cpu / all_units
     result.update({key: answer[key] for key in workload.latency if key in answer})
     return result
@@ -95,10 +95,10 @@ def measure(load, proxy, workload, milliseconds):
 def run_rounds(load, running, workload, rounds, milliseconds, samples, at=lambda i, n: None):
     """Appends whole rounds to samples, {proxy: [round, ...]}, so that what is there is
     good whenever this is cut short."""
-    for proxy in running:  # Caches and pools fill up first.
-        measure(load, proxy, workload, max(20, min(200, milliseconds // 2)))
     for proxy in running:
         samples[proxy.name] = []
+    for proxy in running:  # Caches and pools fill up first.
+        measure(load, proxy, workload, max(20, min(200, milliseconds // 2)))
     order = random.Random(workload.name)
     for i in range(rounds):
         at(i + 1, rounds)

@@ -109,8 +109,8 @@ class Bench:
             "against": options.against, "proxies": {}, "skipped": self.skipped,
             "units": {w.name: w.unit for w in self.workloads}, "workloads": {}}
         n = len(options.proxies)
-        weights = {w.name: n * (options.rounds + 1) * (options.ms * w.times / 1000 + 0.05 + w.idle / 4000)
-                   for w in self.workloads}
+        weights = {w.name: n * (options.rounds + 1) * (
+            options.ms * w.times / 1000 + 0.05 + w.idle / 4000) for w in self.workloads}
         weights.update({"idle": n * (0.3 + options.idle / 4000), "calls": 24, "instructions": 36,
                         "sharding": 8 * len(options.reactors) * options.shard_rounds * 0.9})
         self.progress = progress.Progress(

@@ -19,10 +19,10 @@
 // to the upstream until the end. Several commands joined by " & " run together;
 // the first one says how long.
 //
-// The answer holds "units", "seconds", "bytes" (of streams) and "before" (bytes
-// of streams until the first command started), "p50_us", "p99_us", "p999_us"
-// and "max_us" of round trips or connections, and "beside", a list of the same
-// for the other commands; or "error".
+// The answer holds "units", "seconds", "bytes" (of streams) and "all" (units,
+// with those before the first command started and after the time was over),
+// "p50_us", "p99_us", "p999_us" and "max_us" of round trips or connections, and
+// "beside", a list of the same for the other commands; or "error".
 
 #include <cstdio>
 #include <iostream>

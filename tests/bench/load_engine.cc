@@ -80,14 +80,14 @@ std::string LoadEngine::Run(const std::vector<LoadCommand>& commands) {
     groups_.push_back(Group{.command = command});
   }
   chunk_ = commands.size() > 1 ? kMixedChunk : kMostBytes;
+  over_ = false;
   error_.clear();
   for (size_t i = 1; i < groups_.size(); ++i) Start(i);
-  if (groups_.size() > 1)
+  if (groups_.size() > 1) {
     Await(Clock::time_point::max(), &LoadEngine::OthersRun);
+  }
   for (Group& group : groups_) {
-    group.units = 0;
-    group.before = group.bytes;
-    group.bytes = 0;
+    group.before = group.moved;
     group.latency.Clear();
   }
 
@@ -98,31 +98,41 @@ std::string LoadEngine::Run(const std::vector<LoadCommand>& commands) {
   Await(Clock::time_point::max(), &LoadEngine::EachMoved);
   const double seconds =
       std::chrono::duration<double>(Clock::now() - begin).count();
-  std::vector<std::string> answers;
-  for (Group& group : groups_) {
-    const LoadMode mode = group.command.mode;
-    const bool stream = mode == LoadMode::kUp || mode == LoadMode::kDown;
-    std::ostringstream answer;
-    answer << "\"units\": " << (stream ? group.bytes : group.units)
-           << ", \"seconds\": " << seconds << ", \"bytes\": " << group.bytes
-           << ", \"before\": " << group.before << group.latency.Json();
-    answers.push_back(answer.str());
-  }
+  over_ = true;
+  for (Group& group : groups_) group.in_time = group.moved;
   // None may come late and be taken for one of the next run.
   Await(Clock::time_point::max(), &LoadEngine::AllArrived);
+  std::string answer = "{" + Answer(groups_.front(), seconds);
+  for (size_t i = 1; i < groups_.size(); ++i) {
+    answer += (i == 1 ? ", \"beside\": [{" : ", {") +
+              Answer(groups_[i], seconds) + "}";
+  }
   CloseClients(/*held=*/false);
   if (!error_.empty()) return "{\"error\": \"" + error_ + "\"}";
-  std::string all = "{" + answers.front();
-  for (size_t i = 1; i < answers.size(); ++i) {
-    all += (i == 1 ? ", \"beside\": [{" : ", {") + answers[i] + "}";
-  }
-  return all + (answers.size() > 1 ? "]}" : "}");
+  return answer + (groups_.size() > 1 ? "]}" : "}");
+}
+
+// The members of a JSON object.
+std::string LoadEngine::Answer(Group& group, double seconds) {
+  const uint64_t bytes = group.in_time.bytes - group.before.bytes;
+  const uint64_t units = group.in_time.units - group.before.units;
+  const bool stream = IsStream(group.command.mode);
+  std::ostringstream answer;
+  answer << "\"units\": " << (stream ? bytes : units)
+         << ", \"seconds\": " << seconds << ", \"bytes\": " << bytes
+         << ", \"all\": " << (stream ? group.moved.bytes : group.moved.units)
+         << group.latency.Json();
+  return answer.str();
 }
 
 std::string LoadEngine::Release() {
   error_.clear();
   CloseClients(/*held=*/true);
   return error_.empty() ? "{}" : "{\"error\": \"" + error_ + "\"}";
+}
+
+bool LoadEngine::IsStream(LoadMode mode) {
+  return mode == LoadMode::kUp || mode == LoadMode::kDown;
 }
 
 bool LoadEngine::IsBulk(Role role) {
@@ -136,22 +146,22 @@ bool LoadEngine::IsUpstream(Role role) {
 }
 
 bool LoadEngine::Done(const Group& group) {
-  switch (group.command.mode) {
-    case LoadMode::kIdle:
-      return group.units >= group.command.connections;
-    case LoadMode::kUp:
-    case LoadMode::kDown:
-      return group.bytes >= group.command.count;
-    default:
-      return group.units >= group.command.count;
+  const LoadCommand& command = group.command;
+  if (command.mode == LoadMode::kIdle) {
+    return group.moved.units >= command.connections;
   }
+  return (IsStream(command.mode) ? group.moved.bytes : group.moved.units) >=
+         command.count;
 }
 
 bool LoadEngine::FirstIsDone() const { return Done(groups_.front()); }
 
 bool LoadEngine::EachMoved() const {
   for (const Group& group : groups_) {
-    if (group.units + group.bytes == 0) return false;
+    if (group.moved.units + group.moved.bytes ==
+        group.before.units + group.before.bytes) {
+      return false;
+    }
   }
   return true;
 }
@@ -159,10 +169,9 @@ bool LoadEngine::EachMoved() const {
 bool LoadEngine::OthersRun() const {
   for (size_t i = 1; i < groups_.size(); ++i) {
     const Group& group = groups_[i];
-    const LoadMode mode = group.command.mode;
-    const bool stream = mode == LoadMode::kUp || mode == LoadMode::kDown;
-    if (stream ? group.bytes < kWarmBytes * group.command.connections
-               : group.units < group.command.connections) {
+    if (IsStream(group.command.mode)
+            ? group.moved.bytes < kWarmBytes * group.command.connections
+            : group.moved.units < group.command.connections) {
       return false;
     }
   }
@@ -175,7 +184,8 @@ bool LoadEngine::OnlyHeldAreLeft() const { return upstreams_ <= held_; }
 
 uint64_t LoadEngine::Moved() const {
   uint64_t moved = upstreams_ + arrived_;
-  for (const Group& group : groups_) moved += group.units + group.bytes;
+  for (const Group& group : groups_)
+    moved += group.moved.units + group.moved.bytes;
   return moved;
 }
 

@@ -60,18 +60,27 @@ class LoadEngine {
     Clock::time_point asked;
   };
 
+  struct Amount {
+    uint64_t units = 0;  // answers
+    uint64_t bytes = 0;  // of streams that arrived
+  };
+
   struct Group {
     LoadCommand command;
     uint64_t started = 0;
-    uint64_t units = 0;   // answers
-    uint64_t bytes = 0;   // of streams that arrived
-    uint64_t before = 0;  // bytes, until the first command started
-    uint64_t longs = 0;   // long connections that were started
+    uint64_t units = 0;  // answers
+    uint64_t bytes = 0;  // of streams that arrived
+    uint64_t longs = 0;  // long connections that were started
+    Amount moved;
+    Amount before;   // the first command started
+    Amount in_time;  // moved when the time was over
     LatencyLog latency;
   };
 
   [[noreturn]] static void Die(const char* what);
   static void SendAtOnce(int fd);
+  static bool IsStream(LoadMode mode);
+  static std::string Answer(Group& group, double seconds);
   static bool IsBulk(Role role);
   static bool IsUpstream(Role role);
   static bool Done(const Group& group);
@@ -100,7 +109,7 @@ class LoadEngine {
   void Accept();
   void FirstBytes(int fd);
   void Echo(int fd);
-  void Answer(int fd);
+  void Reply(int fd);
   void Send(int fd, const char* data, size_t bytes);
   // False when there is nothing more to come, and the connection is closed.
   bool Count(int fd, uint64_t* bytes);
@@ -120,6 +129,7 @@ class LoadEngine {
   size_t held_ = 0;            // clients that `idle` holds
   uint64_t started_ = 0;       // clients, ever
   uint64_t arrived_ = 0;       // connections of the upstream with a byte, ever
+  bool over_ = false;          // what ends is not begun again
   bool releasing_ = false;     // ends are expected
   std::string error_;
   std::vector<char> buffer_;

@@ -41,7 +41,7 @@ void LoadEngine::Quick(int fd) {
       return Echo(fd);
     case Role::kAsker:
     case Role::kHeld:
-      return Answer(fd);
+      return Reply(fd);
     default:
       return;  // closed meanwhile
   }
@@ -94,7 +94,7 @@ void LoadEngine::Echo(int fd) {
   Send(fd, buffer_.data(), static_cast<size_t>(n));
 }
 
-void LoadEngine::Answer(int fd) {
+void LoadEngine::Reply(int fd) {
   const ssize_t n = recv(fd, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
   if (n < 0 && errno == EAGAIN) return;
   Connection& connection = At(fd);
@@ -107,18 +107,18 @@ void LoadEngine::Answer(int fd) {
   connection.got += static_cast<size_t>(n);
   if (connection.got < group.command.bytes) return;
   connection.got = 0;
-  ++group.units;
+  ++group.moved.units;
   if (connection.role == Role::kHeld) return;
   const Clock::time_point now = Clock::now();
   group.latency.Add(now - connection.asked);
   if (group.command.mode == LoadMode::kPingPong) {
-    if (group.units >= group.command.count) return;
+    if (over_ || group.moved.units >= group.command.count) return;
     connection.asked = now;
     Send(fd, buffer_.data(), group.command.bytes);
   } else {
     const size_t index = connection.group;
     Close(fd);
-    if (group.started < group.command.count) StartClient(index);
+    if (!over_ && group.started < group.command.count) StartClient(index);
   }
 }
 
@@ -132,10 +132,10 @@ void LoadEngine::Bulk(int fd, uint32_t events) {
       }
       return;
     case Role::kSink:
-      Count(fd, &groups_[connection.group].bytes);
+      Count(fd, &groups_[connection.group].moved.bytes);
       return;
     case Role::kDownloader:
-      if (!Count(fd, &groups_[connection.group].bytes)) {
+      if (!Count(fd, &groups_[connection.group].moved.bytes)) {
         errno = EPIPE;
         Fail("recv");
       }

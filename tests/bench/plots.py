@@ -39,7 +39,8 @@ def calls(counted):
 
 def sharding(samples):
     names = [n for n, rounds in samples.items() if rounds]
-    panels = [("connections, thousands a second", "rate", 1e-3), ("CPU, us a connection", "cpu", 1e6),
+    panels = [("connections, thousands a second", "rate", 1e-3),
+              ("CPU, us a connection", "cpu", 1e6),
               ("unevenness of a burst (1 is even)", "burst", 1),
               ("of unequal connections", "churn", 1), ("of busy time then", "busy", 1)]
     return svg.chart("weir's sharding: reactors, policy, accept", names, [

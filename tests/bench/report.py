@@ -45,7 +45,8 @@ def workload_table(samples, unit, bases):
     shown = [base for base in bases if samples.get(base)]
     latencies = [m for m in workloads.PERCENTILES
                  if any(m in rows for rows in summary.values())]
-    header = (["proxy", "rate", "", "CPU a unit", ""] + ["to %s: rate / CPU" % base for base in shown] +
+    header = (["proxy", "rate", "", "CPU a unit", ""] +
+              ["to %s: rate / CPU" % base for base in shown] +
               ["to the best"] + [m[:-3].replace("p999", "p99.9") + " us" for m in latencies])
     lines = []
     for proxy, rows in summary.items():

@@ -121,7 +121,7 @@ class WorkloadsTest(unittest.TestCase):
                 self.left -= 1
                 if not self.left:
                     raise KeyboardInterrupt
-                return {"units": 10, "seconds": 2, "before": 0}
+                return {"units": 10, "seconds": 2, "all": 10}
 
         class Proxy:
             port = 1
@@ -146,8 +146,8 @@ class WorkloadsTest(unittest.TestCase):
     def test_cpu_is_of_all_bytes_and_the_rate_of_those_in_time(self):
         class Load:
             def run(self, _):
-                return {"units": 3, "seconds": 1, "before": 0, "p99_us": 7, "beside": [
-                    {"units": 1e9, "before": 1e9}, {"units": 3e9, "before": 3e9}]}
+                return {"units": 3, "seconds": 1, "all": 4, "p99_us": 7, "beside": [
+                    {"units": 1e9, "all": 2e9}, {"units": 3e9, "all": 6e9}]}
 
         class Proxy:
             port = 1

@@ -67,8 +67,8 @@ def measure_connect(load, proxy, milliseconds):
     answer = load.run("connect %d 16 0 %d" % (proxy.port, milliseconds))
     cpu = proxy.cpu_seconds() - cpu
     return {"rate": answer["units"] / answer["seconds"],
-            "cpu": cpu / max(1, answer["units"]),
-            "p50_us": answer.get("p50_us", 0), "p99_us": answer.get("p99_us", 0)}
+            "cpu": cpu / answer["all"],
+            "p50_us": answer["p50_us"], "p99_us": answer["p99_us"]}
 
 
 def measure_bursts(load, proxy):

@@ -57,8 +57,8 @@ class LoadTest(unittest.TestCase):
             "pingpong PORT 1 64 50 0 & up PORT 2 0 & down PORT 3 0 & pingpong PORT 2 64 0 0")
         self.assertEqual(answer["units"], 50)
         up, down, other = answer["beside"]
-        self.assertGreaterEqual(up["before"], 2 << 20)
-        self.assertGreaterEqual(down["before"], 3 << 20)
+        self.assertGreaterEqual(up["all"], up["units"] + (2 << 20))
+        self.assertGreaterEqual(down["all"], down["units"] + (3 << 20))
         self.assertGreater(other["units"], 0)
 
     def test_connections_of_unequal_length(self):

@@ -84,7 +84,8 @@ def measure(load, proxy, workload, milliseconds):
         load.run("release")
     counted = answer["beside"] if workload.beside else [answer]
     units = sum(part["units"] for part in counted) / workload.size
-    all_units = units + sum(part["before"] for part in counted) / workload.size
+    # What was moved before and after the time was over cost something too.
+    all_units = sum(part["all"] for part in counted) / workload.size
     result = {"rate": units / answer["seconds"]}
     if proxy.pids():
         result["cpu"] = cpu / all_units

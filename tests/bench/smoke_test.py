@@ -182,7 +182,8 @@ class BenchTest(unittest.TestCase):
         with open(self.json) as f:
             result = json.load(f)
         self.assertEqual(result["incomplete"], "stopped by signal 15")
-        self.assertEqual(result["workloads"], {"pingpong-1": {"weir": []}})
+        # No round was whole.
+        self.assertFalse(any(result["workloads"].get("pingpong-1", {}).values()))
         self.assertTrue(os.path.exists(os.path.join(self.report, "report.md")))
 
     def test_children_die_when_it_is_killed(self):

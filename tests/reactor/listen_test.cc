@@ -347,6 +347,11 @@ class OneFault final : public Kernel {
   SysResult Shutdown(int, int) override { return {}; }
   SysResult GetSockOpt(int, int, int, void*, socklen_t*) override { return {}; }
   SysResult GetPeerName(int, sockaddr*, socklen_t*) override { return {}; }
+  SysResult Pipe(int*, int) override { return {}; }
+  SysResult SetPipeSize(int, size_t) override { return {}; }
+  SysResult GetPipeSize(int) override { return {}; }
+  SysResult Read(int, void*, size_t) override { return {}; }
+  SysResult Splice(int, int, size_t) override { return {}; }
   SysResult SendQueue(int) override { return {}; }
 
  private:

@@ -6,14 +6,14 @@
 //      until the next timer;
 //   2. look at each event (at most Poller::kMaxEvents) and call its handler;
 //   3. fire due timers;
-//   4. run what was queued when the wait returned: first at most
-//      kRunnablesPerRound Runnables (bytes that wait for their next turn), then
-//      at most kTasksPerRound posted tasks; what is left stays ahead of what is
-//      queued later;
+//   4. run at most kRunnablesPerRound Runnables (bytes that wait for their next
+//      turn) of those that were queued before this step, then at most
+//      kTasksPerRound of the tasks that were posted when the wait returned;
+//      what is left stays ahead of what is queued later;
 //   5. free what was retired in this round.
-// What a callback queues runs in a later round, after a look at the kernel, so
-// no chain of work starves an event. One time is read a wait: Now() is constant
-// from the return of the wait to the next.
+// What a turn or a task queues runs in a later round, after a look at the
+// kernel, so no chain of work starves an event. One time is read a wait: Now()
+// is constant from the return of the wait to the next.
 
 #ifndef REACTOR_REACTOR_H_
 #define REACTOR_REACTOR_H_
@@ -82,10 +82,11 @@ class Reactor {
   };
 
   static constexpr size_t kTasksPerRound = 256;
-  // A turn of a pump moves at most 256 KiB, in 50 to 100 us: a new connection
-  // or a due timer waits for 6 ms of them at most, however many streams are
-  // busy, and one more look at the kernel costs nothing beside 16 MiB.
-  static constexpr size_t kRunnablesPerRound = 64;
+  // A turn of a bulk stream moves up to 1 MiB, in some 100 to 300 us: a small
+  // message, a new connection or a due timer waits for a few of them at most,
+  // however many streams are busy. One more look at the kernel costs nothing
+  // beside that.
+  static constexpr size_t kRunnablesPerRound = 4;
 
   explicit Reactor(Options options);
   // After Run() returned, or on the thread that drove RunOnce(). Handlers must
@@ -114,8 +115,8 @@ class Reactor {
   void Schedule(Timer* timer, MonoTime deadline);
   void Cancel(Timer* timer);
 
-  // Queues `runnable` for step 4 of the next round, behind those that wait
-  // already; nothing if it is queued.
+  // Queues `runnable` for the next step 4, behind those that wait already;
+  // nothing if it is queued.
   void Enqueue(Runnable* runnable);
   // Frees `object` in step 5.
   void Retire(std::unique_ptr<Retired> object);
@@ -207,8 +208,8 @@ class Reactor {
   std::vector<uint32_t> free_slots_ ABSL_GUARDED_BY(thread_);
   absl::flat_hash_map<uint64_t, Leaving> leaving_ ABSL_GUARDED_BY(thread_);
   std::vector<PollEvent> events_ ABSL_GUARDED_BY(thread_);
-  // What waits for step 4 of the next round, and of this one (between rounds:
-  // what was one too many).
+  // What waits for the next step 4, and for this one (between rounds: what was
+  // one too many).
   IntrusiveList<Runnable> queued_ ABSL_GUARDED_BY(thread_);
   IntrusiveList<Runnable> running_ ABSL_GUARDED_BY(thread_);
   // Tasks that were collected from the mailbox and have not run.

@@ -71,7 +71,7 @@ TEST_P(ReactorTest, TasksOfARoundAreBounded) {
 }
 
 TEST_P(ReactorTest, RunnablesOfARoundAreBounded) {
-  constexpr size_t kCount = Reactor::kRunnablesPerRound + 10;
+  constexpr size_t kCount = 2 * Reactor::kRunnablesPerRound;
   size_t ran = 0;
   std::deque<Turn> turns;
   for (size_t i = 0; i < kCount; ++i) {
@@ -107,6 +107,27 @@ TEST_P(ReactorTest, LeftRunnablesKeepTheirOrderBehindALook) {
   expected.insert(expected.end(), {kLook, kRound, kRound + 1, 0});
   EXPECT_EQ(order, expected);
   reactor_->Unregister(watch.handle, nullptr);
+}
+
+// Who has much to do queues itself and leaves the others of the batch before
+// it.
+TEST_P(ReactorTest, ATurnComesBehindTheEventsOfItsRound) {
+  std::vector<int> order;
+  constexpr int kTurn = 1;
+  constexpr int kEvent = 2;
+  Turn turn([&] { order.push_back(kTurn); });
+  Event event([&] {
+    order.push_back(kEvent);
+    reactor_->Enqueue(&turn);
+  });
+  const UniqueFd fds[] = {ReadyFd(), ReadyFd()};
+  const Reactor::Registration watches[] = {Watch(fds[0].get(), &event),
+                                           Watch(fds[1].get(), &event)};
+  reactor_->RunOnce(Duration::zero());
+  EXPECT_EQ(order, (std::vector<int>{kEvent, kEvent, kTurn}));
+  for (const auto& watch : watches) {
+    reactor_->Unregister(watch.handle, nullptr);
+  }
 }
 
 // Two events of one batch: the first handler closes the second's descriptor,

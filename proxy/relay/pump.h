@@ -109,7 +109,13 @@ class Pump {
   // whether there were any.
   bool Discard(const Site& site, Transport& source);
 
-  // Whether a Run() could move something now.
+  // Whether a Run() would do anything now.
+  bool HasWork(const Transport& source, const Transport& target) const {
+    if (owed_ > 0) return true;
+    if (buffered() > 0) return target.writable();
+    return CanRead(source, target) || (end_ == End::kFin && !fin_sent_);
+  }
+  // Whether a Run() could read something now.
   bool CanRead(const Transport& source, const Transport& target) const {
     return wants_read() && source.readable() && target.writable();
   }

@@ -189,6 +189,8 @@ Pump::Site Session::SiteOf(const Pump* pump) const {
 }
 
 void Session::RunPump(Pump* pump, Transport* source, Transport* target) {
+  // Most events are of one direction alone.
+  if (!pump->HasWork(*source, *target)) return;
   Reactor& reactor = host_->reactor();
   const uint64_t before = pump->bytes() + pump->buffered();
   const Pump& other = pump == &up_ ? down_ : up_;

@@ -27,8 +27,10 @@ PipePool::PipePool(const Options& options)
       memory_(options.memory) {}
 
 size_t PipePool::WantedSize() const {
-  const size_t streams = std::max({streams_, last_streams_, size_t{1}});
-  return std::clamp(std::bit_floor(memory_ / streams), kSmallest, kLargest);
+  const size_t streams =
+      std::max({streams_, last_streams_, kStalledWeight * lent_, size_t{1}});
+  const size_t share = std::min(memory_ / streams, MemoryLeft());
+  return std::clamp(std::bit_floor(share), kSmallest, kLargest);
 }
 
 void PipePool::CountStream(uint8_t* window) {
@@ -41,7 +43,8 @@ void PipePool::CountStream(uint8_t* window) {
 void PipePool::OnTimer() noexcept {
   if (++window_ == 0) window_ = 1;  // 0: a stream that never borrowed
   last_streams_ = std::exchange(streams_, 0);
-  make_refused_ = size_refused_ = false;
+  refused_.reset();
+  size_refused_ = false;
   while (free_.size() > last_streams_) free_.pop_back();
   ShowPipes();
   if (last_streams_ > 0) reactor_->Schedule(this, reactor_->Now() + kWindow);
@@ -51,32 +54,29 @@ void PipePool::ShowPipes() {
   metrics_.pipes.Set(static_cast<int64_t>(lent_ + free_.size()));
 }
 
-PipePtr PipePool::Refused(SpliceFallback reason) {
-  make_refused_ = true;
+PipePtr PipePool::Refuse(SpliceFallback reason) {
+  refused_ = reason;
   Count(reason);
   return nullptr;
 }
 
 PipePtr PipePool::Make() {
-  if (lent_ >= max_pipes_) {
-    Count(SpliceFallback::kPipes);
-    return nullptr;
-  }
+  if (refused_.has_value()) return Refuse(*refused_);
   Kernel& kernel = reactor_->kernel();
   int ends[2];
   const SysResult made = kernel.Pipe(ends, O_NONBLOCK | O_CLOEXEC);
   if (!made.ok()) {
-    return Refused(made.error == EMFILE || made.error == ENFILE
-                       ? SpliceFallback::kDescriptors
-                   : made.error == ENOMEM ? SpliceFallback::kMemory
-                                          : SpliceFallback::kRefused);
+    return Refuse(made.error == EMFILE || made.error == ENFILE
+                      ? SpliceFallback::kDescriptors
+                  : made.error == ENOMEM ? SpliceFallback::kMemory
+                                         : SpliceFallback::kRefused);
   }
   UniqueFd read_end(ends[0], kernel);
   UniqueFd write_end(ends[1], kernel);
   const SysResult size = kernel.GetPipeSize(read_end.get());
   // Beyond a user's limit the kernel still makes pipes, of two pages.
   if (!size.ok() || static_cast<size_t>(size.value) < kSmallest) {
-    return Refused(SpliceFallback::kUserLimit);
+    return Refuse(SpliceFallback::kUserLimit);
   }
   return std::make_unique<Pipe>(std::move(read_end), std::move(write_end),
                                 static_cast<size_t>(size.value));
@@ -101,16 +101,21 @@ void PipePool::Resize(Pipe* pipe) {
 
 PipePtr PipePool::Borrow(uint8_t* window) {
   CountStream(window);
+  if (lent_ >= max_pipes_ || MemoryLeft() < kSmallest) {
+    Count(SpliceFallback::kPipes);
+    return nullptr;
+  }
   PipePtr pipe;
-  if (!free_.empty()) {
+  if (free_.empty()) {
+    pipe = Make();
+    if (pipe == nullptr) return nullptr;
+  } else {
     pipe = std::move(free_.back());
     free_.pop_back();
-  } else if (!make_refused_) {
-    pipe = Make();
   }
-  if (pipe == nullptr) return nullptr;
   Resize(pipe.get());
   ++lent_;
+  lent_memory_ += pipe->capacity();
   ShowPipes();
   return pipe;
 }
@@ -118,11 +123,12 @@ PipePtr PipePool::Borrow(uint8_t* window) {
 void PipePool::Return(PipePtr pipe) {
   if (pipe == nullptr) return;
   --lent_;
-  if (pipe->empty()) {
+  lent_memory_ -= pipe->capacity();
+  if (!pipe->empty()) {
+    metrics_.held.Add(-static_cast<int64_t>(pipe->size()));
+  } else if (lent_ + free_.size() < max_pipes_) {
     free_.push_back(std::move(pipe));
     if (!scheduled()) reactor_->Schedule(this, reactor_->Now() + kWindow);
-  } else {
-    metrics_.held.Add(-static_cast<int64_t>(pipe->size()));
   }
   pipe.reset();
   ShowPipes();
@@ -142,6 +148,7 @@ void PipePool::Drained(Pipe* pipe, size_t size) {
 void PipePool::Disown(const PipePtr& pipe) {
   if (pipe == nullptr) return;
   --lent_;
+  lent_memory_ -= pipe->capacity();
   metrics_.held.Add(-static_cast<int64_t>(pipe->size()));
   ShowPipes();
 }
@@ -149,6 +156,7 @@ void PipePool::Disown(const PipePtr& pipe) {
 void PipePool::Adopt(const PipePtr& pipe) {
   if (pipe == nullptr) return;
   ++lent_;
+  lent_memory_ += pipe->capacity();
   metrics_.held.Add(static_cast<int64_t>(pipe->size()));
   ShowPipes();
 }

@@ -4,9 +4,11 @@
 #ifndef PROXY_RELAY_PIPE_POOL_H_
 #define PROXY_RELAY_PIPE_POOL_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "metrics/instrument.h"
@@ -50,6 +52,8 @@ using PipePtr = std::unique_ptr<Pipe>;
 // many streams borrowed within the last tenth of a second: they share the
 // memory that the pool may use, each between kSmallest and kLargest, for a
 // splice moves at most a pipe's capacity and costs the less the more it moves.
+// What slow readers hold, perhaps for ever, is taken from it; and the more they
+// are, the smaller are the next pipes, so that there are some for long.
 // Where the kernel refuses a size (an unprivileged user has 64 pipes of 1 MiB,
 // pipe-user-pages-soft) the pipe stays smaller; what the kernel refuses at all
 // is asked for again a tenth of a second later. Empty pipes are kept while
@@ -69,8 +73,8 @@ class PipePool : private Timer {
 
   explicit PipePool(const Options& options);
 
-  // An empty pipe; or null, which is counted: the bytes have to be copied this
-  // time. `*window` belongs to the stream, zero at first: by it a stream is
+  // An empty pipe; or null, which is counted each time: the bytes have to be
+  // copied. `*window` belongs to the stream, zero at first: by it a stream is
   // told from those that borrowed already.
   PipePtr Borrow(uint8_t* window);
   // Takes a pipe back. One with bytes in it is closed with them.
@@ -98,11 +102,19 @@ class PipePool : private Timer {
  private:
   // How long a stream counts, and a refusal of the kernel.
   static constexpr Duration kWindow = std::chrono::milliseconds(100);
+  // As how many streams one counts that a pipe is lent to. With 64 MiB the
+  // first 17 that stall hold 1 MiB each, and there is some for 497; with 1 it
+  // were 64 and none for a 65th.
+  static constexpr size_t kStalledWeight = 4;
 
   void OnTimer() noexcept override;
   void CountStream(uint8_t* window);
   PipePtr Make();
-  PipePtr Refused(SpliceFallback reason);
+  PipePtr Refuse(SpliceFallback reason);
+  // What lent pipes leave of the memory.
+  size_t MemoryLeft() const {
+    return memory_ - std::min(memory_, lent_memory_);
+  }
   // Makes `*pipe`, which is empty, as large as wanted, or nearly.
   void Resize(Pipe* pipe);
   void ShowPipes();
@@ -111,13 +123,14 @@ class PipePool : private Timer {
   const size_t max_pipes_;
   const size_t memory_;
   size_t lent_ = 0;
+  size_t lent_memory_ = 0;  // capacity of those
   std::vector<PipePtr> free_;
   // Streams that borrowed in this window and in the one before.
   size_t streams_ = 0;
   size_t last_streams_ = 0;
   uint8_t window_ = 1;
-  // The kernel refused, in this window, to make a pipe or a larger one.
-  bool make_refused_ = false;
+  // Why the kernel made no pipe in this window, and whether it refused a size.
+  std::optional<SpliceFallback> refused_;
   bool size_refused_ = false;
   SpliceMetrics metrics_;
 };

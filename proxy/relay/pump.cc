@@ -41,10 +41,11 @@ Pump::Outcome Pump::Run(const Site& site, Transport& source, Transport& target,
 }
 
 Pump::Step Pump::Move(const Site& site, Transport& source, Transport& target) {
-  splices_ = !refused_ && (site.splice == SpliceMode::kOn ||
-                           (site.splice == SpliceMode::kAuto && bulk_));
-  return splices_ ? Splice(site, source, target)
-                  : CopyOrPeek(site, source, target);
+  const bool splice =
+      !refused_ && (site.splice == SpliceMode::kOn ||
+                    (site.splice == SpliceMode::kAuto && bulk_));
+  return splice ? Splice(site, source, target)
+                : CopyOrPeek(site, source, target);
 }
 
 Pump::Step Pump::CopyOrPeek(const Site& site, Transport& source,
@@ -100,6 +101,7 @@ Pump::Step Pump::Copy(const Site& site, Transport& source, Transport& target) {
   const Transport::IoResult read =
       source.Read(*site.kernel, scratch.data(), scratch.size());
   if (read.io != Io::kMoved) return ReadEnded(read.io, source);
+  spliced_ = false;
   site.counters.received->Add(read.bytes);
   Judge(read.bytes);
   const Transport::IoResult write =
@@ -117,6 +119,7 @@ Pump::Step Pump::Peek(const Site& site, Transport& source, Transport& target) {
   const Transport::IoResult read =
       source.Read(*site.kernel, scratch.data(), scratch.size(), /*peek=*/true);
   if (read.io != Io::kMoved) return ReadEnded(read.io, source);
+  spliced_ = false;
   Judge(read.bytes);
   const Transport::IoResult write =
       target.Write(*site.kernel, scratch.data(), read.bytes);

@@ -137,9 +137,9 @@ class Pump {
   uint64_t bytes() const { return bytes_; }  // sent, in all
   // Its last reads were large.
   bool bulk() const { return bulk_; }
-  // How the last bytes went, if there was a pipe.
+  // How the last bytes were read.
   RelayPath path() const {
-    return splices_ ? RelayPath::kSplice : RelayPath::kCopy;
+    return spliced_ ? RelayPath::kSplice : RelayPath::kCopy;
   }
 
   // For a session that moves to another reactor.
@@ -177,7 +177,7 @@ class Pump {
   uint8_t streak_ : 2 = 0;  // reads in a row that speak for a change
   bool fin_sent_ : 1 = false;
   bool bulk_ : 1 = false;
-  bool splices_ : 1 = false;
+  bool spliced_ : 1 = false;
   bool refused_ : 1 = false;  // RefuseSplice()
   uint8_t pipe_window_ = 0;   // see PipePool::Borrow()
 };

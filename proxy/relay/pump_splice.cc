@@ -17,6 +17,7 @@ Pump::Step Pump::Splice(const Site& site, Transport& source,
   const Transport::IoResult read =
       source.ReadInto(*site.kernel, pipes, pipe_.get(), pipe_->capacity());
   if (read.io == Io::kMoved) {
+    spliced_ = true;
     site.counters.received->Add(read.bytes);
     Judge(read.bytes);
     return Drain(site, target);

@@ -157,6 +157,9 @@ Transport::IoResult Transport::WriteFrom(Kernel& kernel, PipePool& pool,
       result.bytes = written;
       return result;
     }
+    // Never seen of a pipe with bytes in it, and asked again it would be a
+    // loop without an end.
+    if (r.value == 0) return {Io::kStarved, written};
     sent_ = true;
     pool.Drained(pipe, static_cast<size_t>(r.value));
     written += static_cast<size_t>(r.value);

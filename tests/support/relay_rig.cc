@@ -332,7 +332,8 @@ bool RelayRig::SendAll(TestPeer* peer, std::string_view data) {
 std::string RelayRig::SendUntilBlocked(TestPeer* peer) {
   constexpr size_t kMost = 16 << 20;
   constexpr size_t kChunk = 16 * 1024;
-  std::string data = Pattern(kMost);
+  // Made once: most of it is never needed.
+  static const std::string& data = *new std::string(Pattern(kMost));
   size_t sent = 0;
   EXPECT_TRUE(DriveUntil([&] {
     if (Lent() + LentPipes() > 0 || sent + kChunk > kMost) return true;
@@ -340,8 +341,7 @@ std::string RelayRig::SendUntilBlocked(TestPeer* peer) {
     return false;
   }));
   EXPECT_GT(Lent() + LentPipes(), 0u) << "never blocked";
-  data.resize(sent);
-  return data;
+  return data.substr(0, sent);
 }
 
 void RelayRig::AwaitAcknowledged(const TestPeer& peer) {
@@ -498,6 +498,23 @@ size_t RelayRig::Lent() const {
 size_t RelayRig::LentPipes() const {
   size_t sum = 0;
   for (const auto& worker : workers_) sum += worker->pools().pipes.lent();
+  return sum;
+}
+
+uint64_t RelayRig::Relayed(RelayPath path) const {
+  uint64_t sum = 0;
+  for (const auto& worker : workers_) {
+    sum += worker->metrics().relayed[static_cast<size_t>(path)].Value();
+  }
+  return sum;
+}
+
+uint64_t RelayRig::Fallbacks(SpliceFallback reason) const {
+  uint64_t sum = 0;
+  for (const auto& worker : workers_) {
+    const SpliceMetrics& splice = worker->pools().pipes.metrics();
+    sum += splice.fallbacks[static_cast<size_t>(reason)].Value();
+  }
   return sum;
 }
 

@@ -22,6 +22,8 @@
 #include "proxy/observe/close_reason.h"
 #include "proxy/observe/forward_metrics.h"
 #include "proxy/observe/log_writer.h"
+#include "proxy/observe/splice_metrics.h"
+#include "proxy/observe/worker_metrics.h"
 #include "proxy/relay/accept_metrics.h"
 #include "proxy/relay/admission.h"
 #include "proxy/relay/connector.h"
@@ -162,6 +164,8 @@ class RelayRig {
   size_t Sessions() const;
   size_t Lent() const;       // bytes of buffers
   size_t LentPipes() const;  // pipes
+  uint64_t Relayed(RelayPath path) const;
+  uint64_t Fallbacks(SpliceFallback reason) const;
   uint64_t Events() const;
   uint64_t AcceptErrors(AcceptError error) const;
   // Adds all that forwards and workers count; the rig outlives its last scrape.

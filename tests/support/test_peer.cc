@@ -9,7 +9,7 @@
 
 #include <algorithm>
 #include <array>
-#include <random>
+#include <cstring>
 
 namespace weir {
 
@@ -80,9 +80,17 @@ void TestPeer::SetNoDelay() {
 }
 
 std::string Pattern(size_t size, uint32_t seed) {
-  std::minstd_rand random(seed);
   std::string text(size, '\0');
-  for (char& c : text) c = static_cast<char>(random() >> 16);
+  uint64_t state = seed;
+  // SplitMix64. A word at a time, for tests make megabytes.
+  for (size_t at = 0; at < size; at += sizeof(state)) {
+    state += 0x9e3779b97f4a7c15;
+    uint64_t word = state;
+    word = (word ^ (word >> 30)) * 0xbf58476d1ce4e5b9;
+    word = (word ^ (word >> 27)) * 0x94d049bb133111eb;
+    word ^= word >> 31;
+    std::memcpy(&text[at], &word, std::min(sizeof(word), size - at));
+  }
   return text;
 }
 

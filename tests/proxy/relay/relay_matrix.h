@@ -64,6 +64,9 @@ class RelayMatrix : public testing::TestWithParam<RelayCase> {
 // Tests that count calls or inject faults of their own: without noise.
 class RelayCalls : public RelayMatrix {};
 
+// Tests of splicing, which is forced, with noise and without.
+class RelaySplice : public RelayMatrix {};
+
 inline std::string MatrixName(const testing::TestParamInfo<RelayCase>& info) {
   return std::string(PollerName(info.param.poller));
 }
@@ -87,6 +90,11 @@ inline std::string MatrixName(const testing::TestParamInfo<RelayCase>& info) {
   INSTANTIATE_TEST_SUITE_P(SplicedNoise, RelayMatrix,                        \
                            WEIR_RELAY_CASES(SpliceMode::kOn, true),          \
                            MatrixName)
+#define INSTANTIATE_RELAY_SPLICE()                                         \
+  INSTANTIATE_TEST_SUITE_P(All, RelaySplice,                               \
+                           WEIR_RELAY_CASES(SpliceMode::kOn), MatrixName); \
+  INSTANTIATE_TEST_SUITE_P(                                                \
+      Noise, RelaySplice, WEIR_RELAY_CASES(SpliceMode::kOn, true), MatrixName)
 #define INSTANTIATE_RELAY_CALLS()           \
   INSTANTIATE_TEST_SUITE_P(All, RelayCalls, \
                            WEIR_RELAY_CASES(SpliceMode::kAuto), MatrixName)

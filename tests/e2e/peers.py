@@ -124,13 +124,19 @@ def send_some(s):
 
 def fill(s, proxy):
     """Sends until nothing moves any more, because the other end does not read."""
-    s.setblocking(False)
+    fill_all([s], proxy)
+
+
+def fill_all(sockets, proxy):
+    """As fill(), of several at once."""
+    for s in sockets:
+        s.setblocking(False)
     still = Standstill()
     sent = 0
 
     def full(page):
         nonlocal sent
-        sent += send_some(s)
+        sent += sum(send_some(s) for s in sockets)
         received = page.total("weir_received_bytes_total")
         # The first pages may come before the proxy has seen the first byte.
         return still((sent, received)) and received > 0

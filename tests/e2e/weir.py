@@ -76,6 +76,13 @@ def _environment(run_directory, more):
     return {**os.environ, "XDG_RUNTIME_DIR": run_directory, **(more or {})}
 
 
+def become(user):
+    """Gives up root for the pwd entry `user`; for a child between fork and exec."""
+    os.setgroups([])
+    os.setgid(user.pw_gid)
+    os.setuid(user.pw_uid)
+
+
 class Page:
     """A parsed /metrics page."""
 
@@ -119,11 +126,16 @@ class Weir:
 
     def __init__(self, *args, poller=None, reactors=None, admin="127.0.0.1:0",
                  wrapper=(), env=None, nofile=None, stderr=None, preexec=None,
-                 quick_drain=True):
+                 quick_drain=True, user=None):
+        """`user`: a pwd entry, to run as somebody else, which only root may."""
         self.directory = tempfile.mkdtemp(prefix="weir-")
+        program = binary()
+        if user:
+            program = shutil.copy(program, self.directory)  # Where the user can read it.
+            os.chown(self.directory, user.pw_uid, user.pw_gid)
         self._stderr_path = os.path.join(self.directory, "stderr")
         self._ports_path = os.path.join(self.directory, "ports")
-        command = list(wrapper) + [binary()] + list(args)
+        command = list(wrapper) + [program] + list(args)
         if poller:
             command.append("--poller=" + poller)
         if reactors:
@@ -142,6 +154,8 @@ class Weir:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))
             if preexec:
                 preexec()
+            if user:
+                become(user)
 
         self.code = None
         self.closed = False

@@ -182,7 +182,7 @@ MUTANTS = [
     Mutant("a_dead_connection_stops_the_listener", "proxy/relay/acceptor.cc",
            "    case EPROTO:\n", "", ["Accept"]),
     Mutant("a_place_is_not_given_back", "proxy/relay/worker.cc",
-           "  options_.admission->Release();\n  Remove(session);",
+           "  options_.gate.admission->Release();\n  Remove(session);",
            "  Remove(session);", ["A01"]),
     Mutant("no_descriptor_is_unreachable", "proxy/relay/connector.cc",
            "    case EMFILE:\n", "", ["A04"]),

@@ -153,7 +153,7 @@ TEST_P(RelaySplice, S01_PipesAreFullBySlots) {
 
 // What waits for `to`, which begins to read, faster than it could before.
 std::string ReadAll(RelayRig& rig, TestPeer& to, int end) {
-  to.SetReceiveBuffer(4 << 20);
+  to.SetReceiveBuffer(1 << 20);
   EXPECT_EQ(rig.ReadEnd(&to), end);
   EXPECT_EQ(rig.LentPipes(), 0u);
   return to.received();
@@ -269,7 +269,7 @@ TEST_P(RelaySplice, S05_AReaderStopsAndGoesOn) {
     rig.Pass(minutes(1), seconds(5));
     EXPECT_EQ(rig.Sessions(), 1u);
     if (!noisy()) rig.ExpectQuiet();
-    link.upstream.SetReceiveBuffer(4 << 20);
+    link.upstream.SetReceiveBuffer(1 << 20);
     ASSERT_TRUE(rig.ReadBytes(&link.upstream, data.size()));
     EXPECT_EQ(rig.LentPipes(), 0u);
     const std::string more = Pattern(100'000, 4);

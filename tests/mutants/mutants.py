@@ -94,6 +94,10 @@ MUTANTS = [
     Mutant("a_splice_that_blocks_saw_all", "proxy/relay/transport.cc",
            "if (r.error == EAGAIN && (urgent_ || unproven_))", "if (false)",
            ["S01"]),
+    Mutant("a_short_splice_saw_all", "proxy/relay/transport.cc",
+           "pool.Filled(pipe, static_cast<size_t>(r.value));",
+           "pool.Filled(pipe, static_cast<size_t>(r.value));\n"
+           "    if (!pipe->empty()) Short();", ["S01"]),
     Mutant("the_error_that_a_splice_took_is_lost", "proxy/relay/transport.cc",
            "if (result.io == Io::kFailed) return {Io::kUnsure};",
            "if (result.io == Io::kFailed) {\n"

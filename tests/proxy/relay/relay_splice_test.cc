@@ -134,18 +134,28 @@ TEST_P(RelaySplice, S01_PipesAreFullBySlots) {
     SCOPED_TRACE(WireName(wire));
     RelayRig& rig = Make({.wire = wire, .pipe_memory = PipePool::kSmallest});
     Link link = rig.Open();
-    if (wire.client != AF_UNIX) link.client.SetNoDelay();
-    // Each piece takes a slot, of which the smallest pipe has 16.
+    const int client = rig.kernel().last_accepted();
+    Link other = rig.Open();
+    if (wire.client != AF_UNIX) {
+      link.client.SetNoDelay();
+      other.client.SetNoDelay();
+    }
+    // Each piece takes a slot, of which the smallest pipe has 16: for the
+    // kernel puts bytes of the two in turn into a page, and only neighbours
+    // there are one piece.
     const std::string data = Pattern(200);
     for (const char& c : data) {
       ASSERT_EQ(link.client.Send({&c, 1}), 1u);
+      ASSERT_EQ(other.client.Send({&c, 1}), 1u);
     }
     if (wire.client != AF_UNIX) rig.AwaitAcknowledged(link.client);
     ASSERT_TRUE(rig.ReadBytes(&link.upstream, data.size()));
+    ASSERT_TRUE(rig.ReadBytes(&other.upstream, data.size()));
     EXPECT_TRUE(link.upstream.received() == data);
+    EXPECT_TRUE(other.upstream.received() == data);
     if (!noisy()) {
-      EXPECT_EQ(rig.Relayed(RelayPath::kSplice), data.size());
-      EXPECT_GE(rig.kernel().calls(Call::kSpliceIn), data.size() / 16);
+      EXPECT_EQ(rig.Relayed(RelayPath::kSplice), 2 * data.size());
+      EXPECT_GE(rig.kernel().calls(Call::kSpliceIn, client), data.size() / 16);
       rig.ExpectQuiet();
     }
   }

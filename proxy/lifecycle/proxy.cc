@@ -164,11 +164,12 @@ void Proxy::MakeWorkers() {
   int64_t taken = 2 * static_cast<int64_t>(monitors_.size());
   taken += static_cast<int64_t>(CountSockets(bound_));
   if (settings_.probes.has_value()) taken += kAdminFds;
-  const int64_t pipes = Pipes();
+  const auto loops = static_cast<int64_t>(pool_->size());
+  const int64_t pipes_each = (Pipes() + loops - 1) / loops;
   FdLimits limits{.open_files = fd_limit_,
                   .poller_limit = control_->poller().fd_limit(),
                   .taken = taken,
-                  .pipes = 2 * pipes,
+                  .pipes = 2 * pipes_each * loops,
                   .configured = settings_.max_connections};
   admission_ = std::make_unique<Admission>(MaxConnections(limits));
   // One loop more than reactors may assign and count what it accepts.
@@ -185,7 +186,7 @@ void Proxy::MakeWorkers() {
       options.dedicated = gate_.get();
     }
     options.buffer_memory = static_cast<size_t>(memory) / pool_->size();
-    options.max_pipes = static_cast<size_t>(pipes) / pool_->size();
+    options.max_pipes = static_cast<size_t>(pipes_each);
     options.pipe_memory = PipeMemory() / pool_->size();
     options.local_ports = PortRange::Ephemeral();
     options.resolve_again = [this](size_t forward) {

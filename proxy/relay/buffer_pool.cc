@@ -8,8 +8,8 @@
 
 namespace weir {
 
-bool BufferPool::Available() {
-  if (lent_ + kBufferSize > cap_) return false;
+bool BufferPool::Available(bool beyond_cap) {
+  if (!beyond_cap && lent_ + kBufferSize > cap_) return false;
   if (!free_.empty()) return true;
   // Not zeroed: pages that no byte reaches cost nothing.
   std::unique_ptr<Buffer::Block> block(new (std::nothrow) Buffer::Block);

@@ -50,9 +50,9 @@ class BufferPool {
   // until the caller returns to the loop.
   std::span<char> scratch() { return {scratch_.get(), kBufferSize}; }
 
-  // Makes sure of a buffer for the next Borrow(). False beyond the cap, or
-  // without memory for it.
-  bool Available();
+  // Makes sure of a buffer for the next Borrow(). False beyond the cap, unless
+  // that does not matter, or without memory for it.
+  bool Available(bool beyond_cap = false);
 
   // A buffer that holds a copy of `bytes`. Requires that Available() was true
   // just before, and bytes.size() <= kBufferSize.

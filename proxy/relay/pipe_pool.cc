@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <bit>
 #include <fstream>
+#include <new>
 #include <utility>
 
 #include "glog/logging.h"
@@ -24,7 +25,9 @@ size_t PipeMemory() {
 PipePool::PipePool(const Options& options)
     : reactor_(options.reactor),
       max_pipes_(options.max_pipes),
-      memory_(options.memory) {}
+      memory_(options.memory) {
+  free_.reserve(max_pipes_);
+}
 
 size_t PipePool::WantedSize() const {
   const size_t streams =
@@ -78,8 +81,10 @@ PipePtr PipePool::Make() {
   if (!size.ok() || static_cast<size_t>(size.value) < kSmallest) {
     return Refuse(SpliceFallback::kUserLimit);
   }
-  return std::make_unique<Pipe>(std::move(read_end), std::move(write_end),
-                                static_cast<size_t>(size.value));
+  PipePtr pipe(new (std::nothrow)
+                   Pipe(std::move(read_end), std::move(write_end),
+                        static_cast<size_t>(size.value)));
+  return pipe != nullptr ? std::move(pipe) : Refuse(SpliceFallback::kMemory);
 }
 
 void PipePool::Resize(Pipe* pipe) {
@@ -100,6 +105,7 @@ void PipePool::Resize(Pipe* pipe) {
 }
 
 PipePtr PipePool::Borrow(uint8_t* window) {
+  if (max_pipes_ == 0) return nullptr;  // as asked for
   CountStream(window);
   if (lent_ >= max_pipes_ || MemoryLeft() < kSmallest) {
     Count(SpliceFallback::kPipes);

@@ -73,9 +73,9 @@ class PipePool : private Timer {
 
   explicit PipePool(const Options& options);
 
-  // An empty pipe; or null, which is counted each time: the bytes have to be
-  // copied. `*window` belongs to the stream, zero at first: by it a stream is
-  // told from those that borrowed already.
+  // An empty pipe; or null, and the bytes have to be copied: counted each time,
+  // but in a pool that may have none at all. `*window` belongs to the stream,
+  // zero at first: by it a stream is told from those that borrowed already.
   PipePtr Borrow(uint8_t* window);
   // Takes a pipe back. One with bytes in it is closed with them.
   void Return(PipePtr pipe);

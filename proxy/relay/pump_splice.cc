@@ -55,7 +55,8 @@ Pump::Step Pump::Drain(const Site& site, Transport& target) {
 Pump::Step Pump::Spill(const Site& site) {
   BufferPool& buffers = site.pools->buffers;
   PipePool& pipes = site.pools->pipes;
-  if (!buffers.Available()) return Step::kStarved;
+  // They cannot go back to where they came from.
+  if (!buffers.Available(/*beyond_cap=*/true)) return Step::kStarved;
   const std::span<char> scratch = buffers.scratch();
   const SysResult r =
       site.kernel->Read(pipe_->read_end(), scratch.data(), scratch.size());

@@ -105,31 +105,16 @@ TEST_P(RelaySpliceFaults, S07_RefusedSpliceOutIsSpilled) {
   }
 }
 
-// Without a buffer to take them into, they wait in the pipe until there is one.
-TEST_P(RelaySpliceFaults, S07_SpillsWaitForABuffer) {
-  RelayRig& rig = Make({.buffer_memory = BufferPool::kBufferSize});
-  Link greedy = rig.Open(/*receive_buffer=*/8192);
-  rig.kernel().Inject({.call = Call::kSpliceIn, .error = EINVAL});
-  const std::string held = rig.SendUntilBlocked(&greedy.client);
-  ASSERT_EQ(rig.Lent(), BufferPool::kBufferSize);
-  const uint64_t sent = rig.Sent(Side::kUpstream);
-
+// They cannot go back into the socket, so the cap of buffers does not matter.
+TEST_P(RelaySpliceFaults, S07_SpillsGoBeyondTheCapOfBuffers) {
+  RelayRig& rig = Make({.buffer_memory = 0});
   Link link = rig.Open();
   rig.kernel().Inject({.call = Call::kSpliceOut, .error = EINVAL});
   const std::string data = Pattern(50'000, 7);
   ASSERT_TRUE(rig.SendAll(&link.client, data));
-  rig.AwaitAcknowledged(link.client);
-  rig.Rounds(20);
-  EXPECT_EQ(rig.LentPipes(), 1u);
-  rig.ExpectQuiet();
-  for (int i = 0; i < 10; ++i) rig.Pass(milliseconds(10), milliseconds(10));
-  EXPECT_EQ(rig.LentPipes(), 1u);
-  EXPECT_EQ(rig.Sent(Side::kUpstream), sent);
-
-  ASSERT_TRUE(rig.ReadBytes(&greedy.upstream, held.size()));
-  EXPECT_TRUE(greedy.upstream.received() == held);
   ASSERT_TRUE(rig.ReadBytes(&link.upstream, data.size()));
   EXPECT_TRUE(link.upstream.received() == data);
+  EXPECT_EQ(rig.Fallbacks(SpliceFallback::kRefused), 1u);
   EXPECT_EQ(rig.Lent() + rig.LentPipes(), 0u);
 }
 
@@ -240,7 +225,8 @@ TEST_P(RelaySpliceFaults, S09_NoPipesAtAll) {
     RelayRig& rig = Make({.buffer_memory = memory, .max_pipes = 0});
     Link link = rig.Open();
     Carry(rig, link);
-    EXPECT_GT(rig.Fallbacks(SpliceFallback::kPipes), 0u);
+    // As asked for: no shortage.
+    EXPECT_EQ(rig.Fallbacks(SpliceFallback::kPipes), 0u);
     EXPECT_EQ(rig.kernel().calls(Call::kPipe), 0u);
     EXPECT_EQ(rig.Relayed(RelayPath::kCopy), kMuch);
     EXPECT_EQ(rig.worker().Find(1)->Info().path, RelayPath::kCopy);

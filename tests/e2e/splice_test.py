@@ -148,7 +148,7 @@ class SpliceTest(unittest.TestCase):
                               (pipe2, errno.EPERM)):
             with self.subTest(number=number, error=error), \
                     peers.Server(send_block) as server, \
-                    weir.Weir("s@127.0.0.1:0=" + server.target,
+                    weir.Weir("s@127.0.0.1:0=" + server.target + "+splice:on",
                               preexec=deny(number, error)) as proxy:
                 page = self.bulk(proxy, 3)
                 self.assertEqual(relayed(page, "copy"), 3 * len(BLOCK))
@@ -160,7 +160,8 @@ class SpliceTest(unittest.TestCase):
             send_block(s)
 
         with peers.Server(on_request) as server, \
-                weir.Weir("s@127.0.0.1:0=" + server.target, reactors=1) as proxy:
+                weir.Weir("s@127.0.0.1:0=" + server.target + "+splice:on",
+                          reactors=1) as proxy:
             def request():
                 client.sendall(b"x")
                 self.assertTrue(peers.read_all(client) == BLOCK)

@@ -372,7 +372,8 @@ TEST_P(RelayMatrix, NoDelay_FromTheSecondSendOn) {
       RelayRig& rig = Make(options);
       std::vector<int> seen;
       rig.kernel().SetHook([&](Call call, int fd) {
-        if (call == Call::kSend && fd == rig.kernel().last_socket()) {
+        const bool sends = call == Call::kSend || call == Call::kSpliceOut;
+        if (sends && fd == rig.kernel().last_socket()) {
           seen.push_back(NoDelay(fd));
         }
       });

@@ -198,7 +198,7 @@ class SpliceTest(unittest.TestCase):
                                cwd="/")
         with hog, peers.Server(send_block) as server:
             self.assertEqual(hog.stdout.readline(), b"held\n")
-            with weir.Weir("s@127.0.0.1:0=" + server.target, user=user) as proxy:
+            with weir.Weir("s@127.0.0.1:0=" + server.target + "+splice:on", user=user) as proxy:
                 before = proxy.open_fds()
                 proxy_uses(proxy)
                 weir.wait_until(lambda: proxy.open_fds() <= before, "the pipes to be closed")
@@ -221,7 +221,8 @@ class SpliceTest(unittest.TestCase):
         for poller in weir.POLLERS:
             for up in (True, False):
                 with self.subTest(poller=poller, up=up), peers.Server() as server, \
-                        weir.Weir("s@127.0.0.1:0=" + server.target, poller=poller) as proxy, \
+                        weir.Weir("s@127.0.0.1:0=" + server.target + "+splice:on",
+                                  poller=poller) as proxy, \
                         peers.connect(proxy.address("s")) as client, server.take() as upstream:
                     source, target = (client, upstream) if up else (upstream, client)
                     peers.fill(source, proxy)
@@ -240,8 +241,8 @@ class SpliceTest(unittest.TestCase):
     def test_stalled_streams_cost_no_work(self):
         for poller in weir.POLLERS:
             with self.subTest(poller=poller), peers.Server() as server, \
-                    weir.Weir("s@127.0.0.1:0=" + server.target, poller=poller,
-                              reactors=1) as proxy:
+                    weir.Weir("s@127.0.0.1:0=" + server.target + "+splice:on",
+                              poller=poller, reactors=1) as proxy:
                 links = []
                 for _ in range(20):
                     client = peers.connect(proxy.address("s"))

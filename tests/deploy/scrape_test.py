@@ -32,7 +32,7 @@ QUIET = {
     "Busy but not on a CPU", "Stalls by kind", "Stall time by cause", "Watchdog",
     "Age of the running iteration", "Bytes discarded", "Rejected", "Pauses of the process",
     "Accept errors", "Log lines dropped", "Draining", "Name look-ups by result",
-    "Iterations and events C", "Queues and timers A",
+    "Iterations and events C", "Queues and timers A", "Splice fallbacks",
 }
 
 

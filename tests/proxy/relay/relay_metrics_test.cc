@@ -94,7 +94,7 @@ void Block(RelayRig& rig, TestPeer& peer) {
   const std::string chunk(16 * 1024, 'x');
   ASSERT_TRUE(rig.DriveUntil([&] {
     peer.Send(chunk);
-    return rig.Lent() > 0;
+    return rig.Lent() + rig.LentPipes() > 0;
   }));
 }
 

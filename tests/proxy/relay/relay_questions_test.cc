@@ -38,7 +38,7 @@ void Block(RelayRig& rig, TestPeer& peer) {
   const std::string chunk(16 * 1024, 'x');
   ASSERT_TRUE(rig.DriveUntil([&] {
     peer.Send(chunk);
-    return rig.Lent() > 0;
+    return rig.Lent() + rig.LentPipes() > 0;
   }));
 }
 
@@ -108,8 +108,10 @@ TEST_P(RelayCalls, Questions_ListTellsWhatIsBuffered) {
   const auto list = ListOf(rig);
   ASSERT_EQ(list->sessions.size(), 1u);
   EXPECT_EQ(list->sessions[0].buffered_up, 0u);
+  const RelayPools& pools = rig.worker().pools();
   EXPECT_EQ(list->sessions[0].buffered_down,
-            static_cast<size_t>(rig.worker().pools().buffers.held().Value()));
+            static_cast<size_t>(pools.buffers.held().Value() +
+                                pools.pipes.metrics().held.Value()));
 }
 
 TEST_P(RelayCalls, Questions_ListOfNothing) {

@@ -185,7 +185,7 @@ class CommandLineTest(unittest.TestCase):
                 weir.Weir("web@0=" + server.target, reactors=2, poller="poll") as proxy:
             proxy.wait_stderr(r"^ready in \S+ ms\. ")  # The last of them.
             text = proxy.stderr()
-            self.assertRegex(text, r"(?m)^weir \d\S*  pid %d  2 reactors \(poll\)  "
+            self.assertRegex(text, r"(?m)^weir \d\S*  pid %d  2 reactors \(poll\)  splice on  "
                              r"fds \d+ \(max \d+ connections\)$" % proxy.pid)
             self.assertRegex(text, r"(?m)^web +127\.0\.0\.1:%d \[::1\]:%d +-> +%s" % (
                 proxy.port("web"), proxy.port("web"), re.escape(server.target)))

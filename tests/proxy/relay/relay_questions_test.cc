@@ -16,6 +16,7 @@
 #include "proxy/observe/close_reason.h"
 #include "proxy/observe/forward_metrics.h"
 #include "proxy/relay/injected_stall.h"
+#include "proxy/relay/relay_pools.h"
 #include "proxy/relay/session_info.h"
 #include "proxy/relay/session_walk.h"
 #include "reactor/clock.h"

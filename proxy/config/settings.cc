@@ -30,6 +30,7 @@ namespace {
 
 // Far beyond any machine's cores, and not yet a table too large to allocate.
 constexpr int kMostReactors = 1024;
+constexpr int kMostPipes = 1 << 16;
 
 absl::Status Wrong(std::string_view flag, const std::string& value,
                    const std::string& why) {
@@ -282,7 +283,7 @@ absl::StatusOr<Settings> SettingsFromFlags() {
         ReadAccept(&settings.accept), ReadShard(&settings.shard),
         ReadNumber("max_connections", FLAGS_max_connections, 0, INT32_MAX,
                    &settings.max_connections),
-        ReadNumber("splice_pipes", FLAGS_splice_pipes, -1, INT32_MAX,
+        ReadNumber("splice_pipes", FLAGS_splice_pipes, -1, kMostPipes,
                    &settings.splice_pipes),
         ReadTime("stall_threshold", FLAGS_stall_threshold,
                  std::chrono::milliseconds(1), &settings.stall_threshold),

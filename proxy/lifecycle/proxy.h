@@ -82,7 +82,7 @@ class Proxy {
   absl::Status MakeLoops();
   // How many pipes all loops together may have open.
   int64_t Pipes() const;
-  void MakeWorkers();
+  absl::Status MakeWorkers();
   Gate::Options GateOptions(size_t row);
   void MakeWatchdog();
   absl::Status MakeUpstreams();

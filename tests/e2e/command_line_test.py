@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -23,6 +24,19 @@ class CommandLineTest(unittest.TestCase):
         return err
 
     # Bad input ---------------------------------------------------------------
+
+    def test_pipes_leave_no_descriptor(self):
+        def few():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (1000, 1000))
+
+        err = self.fails(1, "0=127.0.0.1:1", "--splice_pipes=500", "--admin=off", preexec=few)
+        self.assertIn("no descriptor is left for a connection: 1000 may be open", err)
+        self.assertIn("1000 are kept for pipes (--splice_pipes)", err)
+
+    def test_splice_on_without_pipes(self):
+        with weir.Weir("s@127.0.0.1:0=127.0.0.1:1+splice:on", "--splice_pipes=0") as proxy:
+            self.assertRegex(proxy.stderr(), r"(?m)^weir: s: \+splice:on splices nothing with "
+                             r"--splice_pipes=0$")
 
     def test_bad_specs_show_the_spot(self):
         for spec, said, column in (

@@ -302,6 +302,8 @@ TEST_F(CommandLineTest, RefusesBadValues) {
             "--reactors=-1: must be from 0 to 1024");
   EXPECT_EQ(FlagError("--max_connections=-1"),
             "--max_connections=-1: must be from 0 to 2147483647");
+  EXPECT_EQ(FlagError("--splice_pipes=65537"),
+            "--splice_pipes=65537: must be from -1 to 65536");
   EXPECT_EQ(FlagError("--quiet=perhaps"),
             "--quiet=perhaps: must be true or false");
   EXPECT_EQ(FlagError("--noquiet=1"), "--noquiet takes no value");

@@ -110,6 +110,13 @@ int TakeSocketError(Kernel& kernel, int fd) {
   return result.ok() ? value : result.error;
 }
 
+bool InHandshake(Kernel& kernel, int fd) {
+  tcp_info info = {};
+  socklen_t size = sizeof(info);
+  return kernel.GetSockOpt(fd, IPPROTO_TCP, TCP_INFO, &info, &size).ok() &&
+         info.tcpi_state == TCP_SYN_RECV;
+}
+
 int GetLocalAddress(Kernel& kernel, int fd, Address* address) {
   return GetAddress(kernel, &Kernel::GetSockName, fd, address);
 }

@@ -57,6 +57,11 @@ namespace weir {
 // the call itself fails, the errno of that.
 [[nodiscard]] int TakeSocketError(Kernel& kernel, int fd);
 
+// TCP: whether the handshake is not over yet. A listener with TCP_FASTOPEN
+// hands such a connection over; what is sent to it is queued, and SIOCOUTQ is
+// 0.
+[[nodiscard]] bool InHandshake(Kernel& kernel, int fd);
+
 // getsockname(2) and getpeername(2). The address is unchanged on failure.
 [[nodiscard]] int GetLocalAddress(Kernel& kernel, int fd, Address* address);
 [[nodiscard]] int GetPeerAddress(Kernel& kernel, int fd, Address* address);

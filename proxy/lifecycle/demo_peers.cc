@@ -106,6 +106,7 @@ void EchoClient::Connect() {
   rounds_left_ = kRoundsAConnection;
   to_send_ = message_size_;
   to_receive_ = message_size_;
+  if (transport_.writable()) return Send();
   transport_.Arm(reactor_, kWrite);
 }
 

@@ -12,6 +12,7 @@
 #include "proxy/lifecycle/stall_line.h"
 #include "proxy/relay/session_log.h"
 #include "reactor/clock.h"
+#include "reactor/cpu_count.h"
 #include "reactor/fd_limit.h"
 #include "reactor/timer_wheel.h"
 
@@ -67,7 +68,7 @@ absl::StatusOr<std::unique_ptr<Proxy>> Proxy::Create(
   proxy->fd_limit_ = RaiseFdLimit();
   absl::StatusOr<std::vector<BoundForward>> bound = BindForwards(
       Kernel::Real(), proxy->forwards_,
-      proxy->settings_.accept == AcceptMode::kReuseport ? proxy->ReactorCount()
+      proxy->settings_.accept == AcceptMode::kReuseport ? proxy->reactor_count_
                                                         : 1);
   if (!bound.ok()) return bound.status();
   proxy->bound_ = *std::move(bound);
@@ -96,6 +97,8 @@ absl::StatusOr<std::unique_ptr<Proxy>> Proxy::Create(
 Proxy::Proxy(Settings settings, std::vector<ForwardSpec> forwards)
     : settings_(std::move(settings)),
       forwards_(std::move(forwards)),
+      reactor_count_(static_cast<size_t>(
+          settings_.reactors > 0 ? settings_.reactors : CpuCount())),
       created_at_(Clock::Real().Now()) {
   LogWriter::Options options;
   options.level = LevelOf(settings_);

@@ -74,7 +74,6 @@ class Proxy {
  private:
   Proxy(Settings settings, std::vector<ForwardSpec> forwards);
 
-  size_t ReactorCount() const;
   // What reactor i accepts from, or the control loop (i = reactors()).
   std::vector<Listener> ListenersOf(size_t i) const;
 
@@ -107,6 +106,7 @@ class Proxy {
 
   const Settings settings_;
   const std::vector<ForwardSpec> forwards_;
+  const size_t reactor_count_;
   const MonoTime created_at_;
 
   // Any thread.

@@ -9,7 +9,6 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "proxy/lifecycle/proxy.h"
-#include "reactor/cpu_count.h"
 #include "reactor/memory_limit.h"
 
 namespace weir {
@@ -22,16 +21,10 @@ FdKind KindOf(const ListeningSocket& socket) {
 
 }  // namespace
 
-size_t Proxy::ReactorCount() const {
-  return static_cast<size_t>(settings_.reactors > 0 ? settings_.reactors
-                                                    : CpuCount());
-}
-
 absl::Status Proxy::MakeLoops() {
-  const size_t count = ReactorCount();
   std::vector<std::unique_ptr<Reactor>> reactors;
-  for (size_t i = 0; i <= count; ++i) {
-    const bool control = i == count;
+  for (size_t i = 0; i <= reactor_count_; ++i) {
+    const bool control = i == reactor_count_;
     std::string warning;
     absl::StatusOr<std::unique_ptr<Poller>> poller =
         MakePollerOrEpoll(settings_.poller, &warning);

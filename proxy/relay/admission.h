@@ -57,15 +57,21 @@ class Admission {
     return false;
   }
 
-  void Release() { active_.fetch_sub(1, std::memory_order_relaxed); }
+  // Ordered before what the same thread looks at next (Gate::TellRoom()).
+  void Release() { active_.fetch_sub(1, std::memory_order_seq_cst); }
+
+  // Ordered behind what the same thread stored before.
+  bool HasRoom() const {
+    return active_.load(std::memory_order_seq_cst) < max_;
+  }
 
   int64_t active() const { return active_.load(std::memory_order_relaxed); }
   int64_t max() const { return max_; }
 
  private:
   const int64_t max_;
-  // Relaxed: a number that publishes nothing. The descriptors themselves are
-  // counted by the kernel.
+  // A number that publishes nothing. The descriptors themselves are counted by
+  // the kernel.
   alignas(kCacheLine) std::atomic<int64_t> active_{0};
 };
 

@@ -68,6 +68,8 @@ class BufferPool {
   void Disown(const Buffer& buffer);
   void Adopt(const Buffer& buffer);
 
+  // Less than half of the cap is lent.
+  bool HalfFree() const { return lent_ < cap_ / 2; }
   // Bytes of memory lent now.
   size_t lent() const { return lent_; }
   // Bytes in what is lent. Any thread may read it.

@@ -65,7 +65,12 @@ void Gate::OnAccepted(size_t forward, UniqueFd fd, FdKind kind,
 }
 
 void Gate::OnAcceptPaused(size_t forward, int error) {
-  if (error == 0) waiting_.store(true, std::memory_order_relaxed);
+  if (error == 0) {
+    // Stored, then looked at; Release() and TellRoom() the other way round. So
+    // a place that comes free now is seen here or told.
+    waiting_.store(true, std::memory_order_seq_cst);
+    if (options_.admission->HasRoom()) TellRoom();
+  }
   Forward& state = forwards_[forward];
   const auto refused = state.warnings.Allow(reactor().Now());
   if (!refused) return;
@@ -94,7 +99,7 @@ void Gate::OnShortage(int error) {
 }
 
 void Gate::TellRoom() {
-  if (!waiting_.load(std::memory_order_relaxed)) return;
+  if (!waiting_.load(std::memory_order_seq_cst)) return;
   if (told_.exchange(true, std::memory_order_relaxed)) return;
   reactor().Post([this] {
     told_.store(false, std::memory_order_relaxed);

@@ -158,7 +158,11 @@ Pump::Step Pump::Flush(const Site& site, Transport& target) {
 
 bool Pump::Prime(const Site& site, Transport& source) {
   BufferPool& buffers = site.pools->buffers;
-  if (end_ != End::kOpen || !flushed() || !buffers.Available()) return true;
+  // Those that wait for a dead upstream leave the others their buffers.
+  if (end_ != End::kOpen || !flushed() || !buffers.HalfFree() ||
+      !buffers.Available()) {
+    return true;
+  }
   const std::span<char> scratch = buffers.scratch();
   const Transport::IoResult read =
       source.Read(*site.kernel, scratch.data(), scratch.size());

@@ -85,7 +85,7 @@ class Pump {
               bool last);
 
   // While there is no target yet: reads once, into a borrowed buffer, and notes
-  // an end. Without a buffer to borrow it does nothing. Returns false when
+  // an end. With half of the buffers lent it does nothing. Returns false when
   // nothing was there to read.
   bool Prime(const Site& site, Transport& source);
   // What is buffered. `bytes` of it were sent by somebody else.

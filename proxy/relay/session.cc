@@ -70,7 +70,10 @@ void Session::OnTransportReady(Transport*) noexcept {
   if (Runnable::linked()) return;
   // A small message must not wait for what bulk streams have before them in the
   // same batch of events.
-  if (up_.bulk() || down_.bulk()) return host_->reactor().Enqueue(this);
+  if ((up_.bulk() && up_.HasWork(client_, upstream_)) ||
+      (down_.bulk() && down_.HasWork(upstream_, client_))) {
+    return host_->reactor().Enqueue(this);
+  }
   Drive();
 }
 

@@ -62,9 +62,12 @@ bool Session::Delivered(const Pump& pump, const Transport& target) {
   // A reset would destroy what the kernel has not sent (AF_UNIX has none, and
   // what is sent there has arrived).
   if (target.kind() != FdKind::kTcp) return true;
-  const auto queue =
-      static_cast<uint32_t>(target.SendQueue(host_->reactor().kernel()));
-  if (queue == 0) return true;
+  Kernel& kernel = host_->reactor().kernel();
+  const auto queue = static_cast<uint32_t>(target.SendQueue(kernel));
+  if (queue == 0 && !(forward_->spec->fast_open && &target == &client_ &&
+                      InHandshake(kernel, target.fd()))) {
+    return true;
+  }
   uint32_t& seen = queues_[&target == &client_ ? 0 : 1];
   const bool shrank = queue < seen;
   seen = queue;

@@ -17,7 +17,8 @@ namespace weir {
 
 class Transport;
 
-// Whom a transport tells that the loop saw something. Loop thread.
+// Whom a transport tells that the loop saw something: not of a room to write
+// that is known already, as registering reports it. Loop thread.
 class TransportObserver {
  public:
   virtual void OnTransportReady(Transport* transport) noexcept = 0;

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "proxy/config/suggest.h"
@@ -23,9 +24,15 @@ constexpr std::string_view kLaterKeys[] = {
     "delay",        "max-per-source", "rate",      "cut",    "limit", "dump",
     "reset-after",  "blackhole",      "capture",   "mode"};
 
+// What "KEY:off" says, of a key that may be off.
+constexpr std::string_view kForEver = "for ever is";
+constexpr std::string_view kNone = "none at all is";
+constexpr std::string_view kOfTheKernel = "the kernel's own rules are";
+constexpr std::string_view kNeverOff = "";
+
 struct TimeKey {
   Duration ForwardSpec::*field;
-  bool may_be_off;
+  std::string_view off;
   Duration least = std::chrono::milliseconds(1);
   Duration most = kLongestDuration;
   Duration step = Duration(1);
@@ -61,23 +68,25 @@ constexpr int64_t kMostBuffer = int64_t{512} << 20;
 constexpr Duration kSecond = std::chrono::seconds(1);
 
 constexpr Key kKeys[] = {
-    {"connect", Needs::kNothing, TimeKey{&ForwardSpec::connect_timeout, false}},
-    {"idle", Needs::kNothing, TimeKey{&ForwardSpec::idle_timeout, true}},
-    {"life", Needs::kNothing, TimeKey{&ForwardSpec::lifetime, true}},
+    {"connect", Needs::kNothing,
+     TimeKey{&ForwardSpec::connect_timeout, kNeverOff}},
+    {"idle", Needs::kNothing, TimeKey{&ForwardSpec::idle_timeout, kForEver}},
+    {"life", Needs::kNothing, TimeKey{&ForwardSpec::lifetime, kForEver}},
     {"halfclose", Needs::kNothing,
-     TimeKey{&ForwardSpec::half_close_timeout, false}},
+     TimeKey{&ForwardSpec::half_close_timeout, kNeverOff}},
     {"nodelay", Needs::kTcp, SwitchKey{&ForwardSpec::no_delay}},
     // TCP_KEEPIDLE counts whole seconds, up to 32767.
     {"keepalive", Needs::kTcp,
-     TimeKey{&ForwardSpec::keepalive, true, kSecond,
+     TimeKey{&ForwardSpec::keepalive, kNone, kSecond,
              std::chrono::seconds(32767), kSecond}},
     // TCP_USER_TIMEOUT is an int of milliseconds, which ends at 596.5 hours.
     {"user-timeout", Needs::kTcp,
-     TimeKey{&ForwardSpec::user_timeout, true, std::chrono::milliseconds(1),
-             std::chrono::hours(596), std::chrono::milliseconds(1)}},
+     TimeKey{&ForwardSpec::user_timeout, kOfTheKernel,
+             std::chrono::milliseconds(1), std::chrono::hours(596),
+             std::chrono::milliseconds(1)}},
     // The kernel counts retransmissions, at most 255.
     {"defer", Needs::kTcpListener,
-     TimeKey{&ForwardSpec::defer, true, kSecond, std::chrono::hours(1),
+     TimeKey{&ForwardSpec::defer, kNone, kSecond, std::chrono::hours(1),
              kSecond}},
     {"fastopen", Needs::kTcpListener, SwitchKey{&ForwardSpec::fast_open}},
     {"rcvbuf", Needs::kTcp, SizeKey{&ForwardSpec::receive_buffer}},
@@ -113,7 +122,7 @@ class ValueParser {
     if (value_.empty())
       return Wrong(absl::StrCat(" needs a time: ", key_, ":5s"));
     if (value_ == "off") {
-      if (!key.may_be_off) {
+      if (key.off.empty()) {
         return Wrong(absl::StrCat(" cannot be off: the most is ",
                                   FormatDuration(key.most)));
       }
@@ -124,10 +133,11 @@ class ValueParser {
     const absl::StatusOr<Duration> time = ParseDuration(value_, &offset);
     if (!time.ok()) return Unreadable(time.status(), offset);
     if (*time < key.least) {
-      return Wrong(absl::StrCat(
-          " must be at least ", FormatDuration(key.least),
-          key.may_be_off ? absl::StrCat("; for ever is written ", key_, ":off")
-                         : ""));
+      return Wrong(absl::StrCat(" must be at least ", FormatDuration(key.least),
+                                key.off.empty()
+                                    ? ""
+                                    : absl::StrCat("; ", std::string(key.off),
+                                                   " written ", key_, ":off")));
     }
     if (*time > key.most) {
       return Wrong(absl::StrCat(" can be at most ", FormatDuration(key.most)));
@@ -143,6 +153,11 @@ class ValueParser {
   absl::Status operator()(const SizeKey& key) const {
     if (value_.empty()) {
       return Wrong(absl::StrCat(" needs a size: ", key_, ":256KiB"));
+    }
+    if (absl::ascii_isalpha(static_cast<unsigned char>(value_[0]))) {
+      return Wrong(absl::StrCat(
+          " is a size, such as 256KiB; the kernel's own is written ", key_,
+          ":0"));
     }
     size_t offset = 0;
     const absl::StatusOr<int64_t> size = ParseSize(value_, &offset);
@@ -167,6 +182,10 @@ class ValueParser {
   }
 
   absl::Status operator()(const SpliceKey&) const {
+    if (!has_value_) {
+      forward_->splice = SpliceMode::kOn;
+      return absl::OkStatus();
+    }
     const auto* const name = std::find(std::begin(kSpliceModeNames),
                                        std::end(kSpliceModeNames), value_);
     if (name == std::end(kSpliceModeNames)) {
@@ -223,12 +242,13 @@ absl::Status CheckSockets(const SpecText& spec, std::string_view name,
     return spec.Error(name,
                       absl::StrCat(std::string(name),
                                    " is of TCP listeners, and this one is a "
-                                   "unix socket"));
+                                   "unix socket; leave it out"));
   }
   if (needs == Needs::kTcp && unix_listener && unix_target) {
     return spec.Error(
-        name, absl::StrCat(std::string(name),
-                           " is of TCP, and both ends are unix sockets"));
+        name, absl::StrCat(
+                  std::string(name),
+                  " is of TCP, and both ends are unix sockets; leave it out"));
   }
   return absl::OkStatus();
 }

@@ -64,7 +64,9 @@ Keys (times in ms, s, m or h: 250ms, 1.5s)
                     (whole seconds); not where the server speaks first
   fastopen:off      take bytes that come with a client's SYN
   rcvbuf:0 sndbuf:0 buffer of each socket: 256KiB, 4MiB; 0: the kernel tunes it
-  splice:auto       or on, off: let the kernel move bytes through a pipe
+  splice:auto       or on, off: let the kernel move bytes through a pipe; auto:
+                    of streams that are bulk
+  nodelay, fastopen and splice without a value mean on
 )";
 
 constexpr char kAfterFlags[] = R"(

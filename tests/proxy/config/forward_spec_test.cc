@@ -211,12 +211,20 @@ TEST(ForwardKeys, MayBeOff) {
   EXPECT_EQ(spec->lifetime, kForever);
   EXPECT_EQ(spec->keepalive, kForever);
   EXPECT_TRUE(spec->no_delay);
-  EXPECT_TRUE(ParseForward("1=db:1+nodelay")->no_delay);
   EXPECT_EQ(spec->user_timeout, kForever);
   EXPECT_EQ(spec->defer, kForever);
   EXPECT_FALSE(spec->fast_open);
   EXPECT_EQ(spec->receive_buffer, 0);
   EXPECT_EQ(spec->send_buffer, 0);
+  EXPECT_EQ(spec->splice, SpliceMode::kOn);
+}
+
+TEST(ForwardKeys, AreOnWithoutAValue) {
+  const absl::StatusOr<ForwardSpec> spec =
+      ParseForward("1=db:1+nodelay+fastopen+splice");
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_TRUE(spec->no_delay);
+  EXPECT_TRUE(spec->fast_open);
   EXPECT_EQ(spec->splice, SpliceMode::kOn);
 }
 

@@ -24,7 +24,8 @@ DEFINE_string(accept, "shared",
 DEFINE_string(shard, "least",
               "which loop gets a connection: least (the one with the fewest), "
               "round_robin, lag (the fewest, and fewer where a loop runs late) "
-              "or local (the one that accepted it)");
+              "or local (the one that accepted it); local does not go with "
+              "--accept=dedicated, and lag needs --loop_metrics");
 DEFINE_string(stall_threshold, "10ms",
               "a callback or a round of a loop that takes this long is counted "
               "as a stall");
@@ -41,8 +42,9 @@ DEFINE_string(buffer_memory, "0",
               "bytes that waiting data may take in all, such as 64MiB; 0: a "
               "quarter of the memory limit");
 DEFINE_int32(splice_pipes, -1,
-             "pipes at once for bulk streams, each of two descriptors; -1: one "
-             "for 32 descriptors, up to 1024; 0: none, all is copied");
+             "pipes at once for bulk streams, shared out to the loops and "
+             "rounded up, each of two descriptors that connections then lack; "
+             "-1: one for 32 descriptors, up to 1024; 0: none, all is copied");
 
 DEFINE_string(admin, "127.0.0.1:9464",
               "where the status page, /metrics, probes and commands are "

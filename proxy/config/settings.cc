@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -75,28 +76,18 @@ absl::Status ReadPoller(PollerKind* poller) {
   return absl::OkStatus();
 }
 
-absl::Status ReadShard(ShardPolicy* policy) {
-  for (size_t i = 0; i < kShardPolicyNames.size(); ++i) {
-    if (kShardPolicyNames[i] == FLAGS_shard) {
-      *policy = static_cast<ShardPolicy>(i);
-      return absl::OkStatus();
-    }
+// One of `names`, which are in the order of T's values.
+template <typename T, size_t count>
+absl::Status ReadName(std::string_view flag, const std::string& value,
+                      const std::array<std::string_view, count>& names,
+                      const char* must_be, T* result) {
+  const auto name = std::find(names.begin(), names.end(), value);
+  if (name == names.end()) {
+    return Wrong(flag, value,
+                 absl::StrCat("must be ", must_be, DidYouMean(value, names)));
   }
-  return Wrong("shard", FLAGS_shard,
-               absl::StrCat("must be least, round_robin, lag or local",
-                            DidYouMean(FLAGS_shard, kShardPolicyNames)));
-}
-
-absl::Status ReadAccept(AcceptMode* mode) {
-  for (size_t i = 0; i < kAcceptModeNames.size(); ++i) {
-    if (kAcceptModeNames[i] == FLAGS_accept) {
-      *mode = static_cast<AcceptMode>(i);
-      return absl::OkStatus();
-    }
-  }
-  return Wrong("accept", FLAGS_accept,
-               absl::StrCat("must be shared, reuseport or dedicated",
-                            DidYouMean(FLAGS_accept, kAcceptModeNames)));
+  *result = static_cast<T>(name - names.begin());
+  return absl::OkStatus();
 }
 
 // What of the policy does not go with the other flags.
@@ -280,7 +271,10 @@ absl::StatusOr<Settings> SettingsFromFlags() {
        {ReadPoller(&settings.poller),
         ReadNumber("reactors", FLAGS_reactors, 0, kMostReactors,
                    &settings.reactors),
-        ReadAccept(&settings.accept), ReadShard(&settings.shard),
+        ReadName("accept", FLAGS_accept, kAcceptModeNames,
+                 "shared, reuseport or dedicated", &settings.accept),
+        ReadName("shard", FLAGS_shard, kShardPolicyNames,
+                 "least, round_robin, lag or local", &settings.shard),
         ReadNumber("max_connections", FLAGS_max_connections, 0, INT32_MAX,
                    &settings.max_connections),
         ReadNumber("splice_pipes", FLAGS_splice_pipes, -1, kMostPipes,

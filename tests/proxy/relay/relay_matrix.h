@@ -3,7 +3,8 @@
 // splicing forced and with none.
 //
 // A test is named after its row of the catalogue of edge cases (C: ends of
-// streams, K: connecting, A: accepting); tests/mutants/run prints the table.
+// streams, K: connecting, A: accepting, S: splicing); tests/mutants/run prints
+// the table.
 
 #ifndef TESTS_PROXY_RELAY_RELAY_MATRIX_H_
 #define TESTS_PROXY_RELAY_RELAY_MATRIX_H_

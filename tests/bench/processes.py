@@ -31,13 +31,17 @@ def spawn(command, **kwargs):
 
 
 def end_well_when_told():
-    """SIGTERM and SIGINT end what runs, and clean up, once."""
+    """SIGTERM, SIGINT and SIGHUP (the terminal was closed) end what runs, and clean up,
+    once. What is ignored stays so: of nohup."""
+    told = [each for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+            if signal.getsignal(each) != signal.SIG_IGN]
+
     def end(number, _):
-        for each in (signal.SIGTERM, signal.SIGINT):
+        for each in told:
             signal.signal(each, signal.SIG_IGN)
         sys.exit(128 + number)
 
-    for each in (signal.SIGTERM, signal.SIGINT):
+    for each in told:
         signal.signal(each, end)
 
 

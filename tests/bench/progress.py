@@ -1,6 +1,7 @@
 """What the benchmark is at, on stderr: one line that is rewritten on a terminal, a
 line a part elsewhere."""
 
+import contextlib
 import sys
 import time
 
@@ -55,8 +56,10 @@ class Progress:
             self._print("\r\033[K")
 
     def _print(self, text):
-        self.stream.write(text)
-        self.stream.flush()
+        # A terminal that was closed must not hinder what is being ended.
+        with contextlib.suppress(OSError):
+            self.stream.write(text)
+            self.stream.flush()
 
 
 def duration(seconds):

@@ -26,10 +26,11 @@ CONGESTIONS = ("reno", "cubic")
 PARTS = ("idle", "calls", "instructions", "sharding")
 
 DEFAULTS = {"rounds": 11, "ms": 250, "idle": 5000, "calls": 3000, "bulk": 128,
-            "instructions": 2000, "count_runs": 2, "shard_rounds": 7,
+            "instructions": 2000, "count_runs": 2, "shard_rounds": 7, "idle_runs": 3,
+            "reactors": [2, 4],
             "proxies": [name for name in peers.ALL if name != "weir-splice-auto"]}
 QUICK = {"rounds": 3, "ms": 80, "idle": 1000, "calls": 500, "bulk": 32, "instructions": 500,
-         "count_runs": 1, "shard_rounds": 2,
+         "count_runs": 1, "shard_rounds": 2, "idle_runs": 3, "reactors": [2],
          "proxies": ["weir", "weir-2", *peers.USUAL, "haproxy-splice-1m", "nginx-512k"]}
 
 
@@ -38,9 +39,11 @@ def listed(text):
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--weir", required=True, help="the binary")
-    parser.add_argument("--load", required=True, help="the load generator")
+    parser = argparse.ArgumentParser(prog="tests/bench/run",
+                                     description=__doc__.split(":", 1)[0] + ".")
+    # The binaries: tests/bench/run builds them.
+    for name in ("weir", "load"):
+        parser.add_argument("--" + name, default="", help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true",
                         help="for a look: few short rounds, fewer proxies, under 3 minutes")
     parser.add_argument("--proxies", type=listed, default=[],
@@ -57,17 +60,20 @@ def parse(arguments):
                         help="bulk is measured under the machine's own congestion control and "
                         "these, as root (default: %s; '' for none)" % ",".join(CONGESTIONS))
     parser.add_argument("--reactors", type=lambda text: list(map(int, listed(text))),
-                        default=[2, 4], help="of sharding (default: 2,4)")
+                        help="of sharding (default: 2,4; quick: 2)")
     parser.add_argument("--json", default="", help="a file for all figures")
     parser.add_argument("--report", default="", metavar="DIR",
                         help="a folder for report.md and plots")
     # How much is counted: for tests of this program.
-    for name in ("idle", "calls", "bulk", "instructions", "count_runs", "shard_rounds"):
+    for name in ("idle", "idle_runs", "calls", "bulk", "instructions", "count_runs",
+                 "shard_rounds"):
         parser.add_argument("--" + name, type=int, help=argparse.SUPPRESS)
     parser.set_defaults(**{k: v for k, v in DEFAULTS.items() if k != "proxies"})
     if "--quick" in arguments:
         parser.set_defaults(**{k: v for k, v in QUICK.items() if k != "proxies"})
     options = parser.parse_args(arguments)
+    if not options.weir or not options.load:
+        parser.error("bench.py needs --weir=BINARY and --load=BINARY, which tests/bench/run gives")
     options.asked = set(options.proxies)
     options.proxies = options.proxies or (QUICK if options.quick else DEFAULTS)["proxies"]
     for name in options.proxies + options.against:
@@ -77,7 +83,7 @@ def parse(arguments):
     for word in options.only:
         if word not in PARTS and not any(workloads.matches(w.name, [word]) for w in names):
             parser.error("no workload " + word)
-    if options.rounds < 1 or options.ms < 1:
+    if min(options.rounds, options.ms, options.idle_runs) < 1:
         parser.error("at least one round of one millisecond")
     return options
 
@@ -111,8 +117,10 @@ class Bench:
         n = len(options.proxies)
         weights = {w.name: n * (options.rounds + 1) * (
             options.ms * w.times / 1000 + 0.05 + w.idle / 4000) for w in self.workloads}
-        weights.update({"idle": n * (0.3 + options.idle / 4000), "calls": 24, "instructions": 36,
-                        "sharding": 8 * len(options.reactors) * options.shard_rounds * 0.9})
+        weights.update({
+            "idle": n * options.idle_runs * (0.3 + options.idle / 4000), "calls": 28,
+            "instructions": 36,
+            "sharding": 11 * len(options.reactors) * options.shard_rounds * 1.4})
         self.progress = progress.Progress(
             {name: w for name, w in weights.items() if name not in PARTS or name in self.parts})
 
@@ -180,8 +188,9 @@ class Bench:
     def run_idle(self, classes):
         result = self.report["idle_bytes"] = {}
         for cls in self.each([c for c in classes if c.name != "direct"]):
-            result[cls.name] = workloads.idle_bytes(self.load, cls, self.options.weir,
-                                                    self.options.idle)
+            result[cls.name] = [workloads.idle_bytes(self.load, cls, self.options.weir,
+                                                     self.options.idle)
+                                for _ in range(self.options.idle_runs)]
 
     def count(self, classes, program, part, measure):
         result = self.report[part] = {}

@@ -2,6 +2,7 @@
 a round trip, a connection and a MiB of bulk. All are differences of two runs of a
 fresh process, so that its start and its end cancel."""
 
+import functools
 import glob
 import os
 import re
@@ -11,6 +12,9 @@ import processes
 # A proxy that is traced answers the first of these; the others come on top.
 SMALL = ["pingpong {port} 1 64 100 0", "connect {port} 16 100 0"]
 BASE = [*SMALL, "up {port} 1 0 2097152", "down {port} 1 0 2097152"]
+# These stand on less, so that the chance of bulk is not in them: a round trip is told
+# to a hundredth.
+BASES = {"round trip": SMALL[:1], "round trip, 64 at once": SMALL[:1], "connection": SMALL}
 # unit: (command, what one unit is in those of the load, times as many are counted,
 # so that the connections of their own are few)
 UNITS = {
@@ -20,6 +24,10 @@ UNITS = {
     "MiB up": ("up {port} 1 0 {count}", 1 << 20, 1),
     "MiB down": ("down {port} 1 0 {count}", 1 << 20, 1),
 }
+# What waits, receives and sends. (Not read: what weir reads is what the kernel says
+# of its threads' time, now and then.)
+MOVES = ("epoll_wait", "epoll_pwait", "epoll_pwait2", "recvfrom", "recvmsg", "sendto",
+         "sendmsg", "write", "writev", "splice")
 # Less of a call a unit is chance: a timer more or less.
 NOISE = 0.005
 
@@ -78,19 +86,29 @@ def calls_of(load, cls, binary, commands):
 def system_calls(load, cls, binary, count, bulk, runs):
     """{unit: {system call: times a unit, "sum": all}}: of some runs the least, for what
     chance adds (a stack that is taken of a loop that stands still) it only adds."""
-    base = least([calls_of(load, cls, binary, BASE)[0] for _ in range(runs)])
+    @functools.lru_cache
+    def base_of(*commands):
+        return least([calls_of(load, cls, binary, commands)[0] for _ in range(runs)])
+
     result = {}
     for unit, (_, size, _) in UNITS.items():
+        commands = BASES.get(unit, BASE)
+        base = base_of(*commands)
         found = []
         for _ in range(runs):
             more, units = calls_of(load, cls, binary,
-                                   with_unit(BASE, unit, count if size == 1 else bulk))
+                                   with_unit(commands, unit, count if size == 1 else bulk))
             row = {name: (times - base.get(name, 0)) * size / units
                    for name, times in more.items()}
             found.append({name: times for name, times in sorted(row.items()) if times > NOISE})
         row = least(found)
         result[unit] = {**row, "sum": sum(row.values())}
     return result
+
+
+def moves(row):
+    """The waits, receives and sends of {system call: times}."""
+    return sum(row.get(name, 0) for name in MOVES)
 
 
 def least(runs):

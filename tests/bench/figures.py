@@ -4,12 +4,15 @@ A round is {metric: number}; a workload's samples are {proxy: [round, ...]}, wit
 the rounds of all proxies made side by side: entry i of each is of the same round.
 """
 
+import math
 import statistics
 
 # Of these more is better; of all others less.
 MORE_IS_BETTER = ("rate",)
 # Fewer say nothing that may be claimed.
 ROUNDS_FOR_A_CLAIM = 7
+# Shorter ones are mostly their beginnings and ends.
+MS_FOR_A_CLAIM = 150
 
 
 def quartiles(values):
@@ -25,11 +28,27 @@ def spread(values):
     return (third - first) / median if median else 0.0
 
 
+def ratios(values, base):
+    """One a round, for the two of a round saw the same machine; none where the base is
+    nothing."""
+    return [v / b for v, b in zip(values, base) if b]
+
+
 def ratio(values, base):
-    """The median over the rounds, for the two of a round saw the same machine; None
-    where the base is nothing."""
-    ratios = [v / b for v, b in zip(values, base) if b]
-    return statistics.median(ratios) if ratios else None
+    """The median over the rounds, or None."""
+    found = ratios(values, base)
+    return statistics.median(found) if found else None
+
+
+def bounds(values):
+    """(from, to): the median of what these are samples of lies there in 95 of 100 cases,
+    by ranks (each value is above it or below as a coin falls). None of fewer than six."""
+    n, k, tail = len(values), -1, 1
+    while 2 * tail <= 0.05 * 2 ** n:
+        k += 1
+        tail += math.comb(n, k + 1)
+    ordered = sorted(values)
+    return (ordered[k], ordered[n - 1 - k]) if k >= 0 else None
 
 
 def column(samples, proxy, metric):
@@ -67,9 +86,9 @@ def summary(samples, bases):
         for metric in rounds[0] if rounds else ():
             values = column(samples, proxy, metric)
             first, median, third = quartiles(values)
-            ratios = {base: ratio_to(samples, proxy, base, metric) for base in bases
-                      if base != proxy}
-            ratios["best"] = ratio_to_best(samples, proxy, bases, metric)[0]
+            to = {base: ratio_to(samples, proxy, base, metric) for base in bases
+                  if base != proxy}
+            to["best"] = ratio_to_best(samples, proxy, bases, metric)[0]
             rows[metric] = {"median": median, "first": first, "third": third,
-                            "spread": spread(values), "rounds": len(values), "ratios": ratios}
+                            "spread": spread(values), "rounds": len(values), "ratios": to}
     return result

@@ -2,7 +2,6 @@
 
 import figures
 import svg
-import workloads
 
 
 def _bars(samples, names, metric, factor=1.0):
@@ -13,7 +12,7 @@ def _bars(samples, names, metric, factor=1.0):
     return found
 
 
-def workload(name, samples, unit):
+def workload(heading, samples, unit):
     names = [n for n, rounds in samples.items() if rounds]
     bulk = unit == "GB"
     panels = [("CPU, %s (less is better)" % ("s a GB" if bulk else "us a " + unit.split(",")[0]),
@@ -22,13 +21,13 @@ def workload(name, samples, unit):
                _bars(samples, names, "rate", 1 if bulk else 1e-3))]
     if any(figures.column(samples, n, "p99_us") for n in names):
         panels.append(("p99, us (less is better)", _bars(samples, names, "p99_us")))
-    return svg.chart("%s: %s" % (name, workloads.about(name)), names, panels)
+    return svg.chart(heading, names, panels)
 
 
 def idle(memory):
     return svg.chart("User memory of an idle connection", list(memory), [
-        ("bytes (less is better)", [(n, n, n) for n in map(lambda n: max(0, n),
-                                                           memory.values())])])
+        ("bytes (less is better)", [figures.quartiles([max(0, n) for n in values])
+                                    for values in memory.values()])])
 
 
 def calls(counted):
@@ -42,6 +41,7 @@ def sharding(samples):
     panels = [("connections, thousands a second", "rate", 1e-3),
               ("CPU, us a connection", "cpu", 1e6),
               ("unevenness of a burst (1 is even)", "burst", 1),
-              ("of unequal connections", "churn", 1), ("of busy time then", "busy", 1)]
+              ("of unequal connections", "churn", 1), ("of busy time then", "busy", 1),
+              ("share of a loop that stands still", "late_share", 1)]
     return svg.chart("weir's sharding: reactors, policy, accept", names, [
         (heading, _bars(samples, names, metric, factor)) for heading, metric, factor in panels])

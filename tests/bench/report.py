@@ -1,7 +1,9 @@
 """What was measured, for a person: Markdown, with plots when it goes to a folder."""
 
 import os
+import statistics
 
+import counts
 import figures
 import plots
 import sharding
@@ -40,13 +42,13 @@ def cpu_text(value, unit):
 
 
 def workload_table(samples, unit, bases):
-    """Each ratio is rate, then CPU."""
+    """Each ratio is rate, then CPU, then p99 where there is one."""
     summary = figures.summary(samples, bases)
     shown = [base for base in bases if samples.get(base)]
     latencies = [m for m in workloads.PERCENTILES
                  if any(m in rows for rows in summary.values())]
     header = (["proxy", "rate", "", "CPU a unit", ""] +
-              ["to %s: rate / CPU" % base for base in shown] +
+              ["to %s: rate / CPU%s" % (base, " / p99" if latencies else "") for base in shown] +
               ["to the best"] + [m[:-3].replace("p999", "p99.9") + " us" for m in latencies])
     lines = []
     for proxy, rows in summary.items():
@@ -56,8 +58,9 @@ def workload_table(samples, unit, bases):
         line = [proxy, rate_text(rate["median"], unit), percent(rate["spread"])]
         line += [cpu_text(cpu["median"], unit), percent(cpu["spread"])] if cpu else ["", ""]
         for base in [*shown, "best"]:
-            both = [ratio(rate["ratios"].get(base)), ratio(cpu and cpu["ratios"].get(base))]
-            line.append(" / ".join(both) if any(both) else "")
+            each = [ratio(row and row["ratios"].get(base)) for row in
+                    (rate, cpu, *([rows.get("p99_us")] if latencies else []))]
+            line.append(" / ".join(each) if any(each) else "")
         line += ["%.0f" % rows[m]["median"] if m in rows else "" for m in latencies]
         lines.append(line)
     return table(header, lines)
@@ -69,9 +72,10 @@ def calls_table(calls):
     for proxy, units in calls.items():
         for unit, row in units.items():
             names = sorted((n for n in row if n != "sum"), key=lambda n: -row[n])
-            lines.append([proxy, unit, "%.2f" % row["sum"],
+            lines.append([proxy, unit, "%.2f" % row["sum"], "%.2f" % counts.moves(row),
                           ", ".join("%s %.2f" % (n, row[n]) for n in names)])
-    return table(["proxy", "a", "calls", "of which"], lines, words=(0, 1, 3))
+    return table(["proxy", "a", "calls", "waits, receives, sends", "of which"], lines,
+                 words=(0, 1, 4))
 
 
 def instructions_table(instructions):
@@ -97,6 +101,18 @@ def sharding_table(samples):
                   "p50 us", "p99 us", "burst", "unequal", "busy"], lines)
 
 
+def late_table(samples):
+    lines = []
+    for name, rows in figures.summary(samples, ()).items():
+        if rows:
+            value = {metric: row["median"] for metric, row in rows.items()}
+            lines.append([name.removeprefix("weir-"), "{:,.0f} /s".format(value["late_rate"]),
+                          "%.0f" % value["late_p50_us"], "%.0f" % value["late_p99_us"],
+                          "%.2f" % value["late_share"]])
+    return table(["reactors, policy, accept", "connections", "p50 us", "p99 us",
+                  "share of loop 0"], lines)
+
+
 def machine_lines(report):
     lines = ["%s: %s" % pair for pair in report["machine"].items()]
     lines += ["rounds: %d of %d ms, in random order within each" % (
@@ -117,13 +133,15 @@ def sections(report):
     for name, samples in report["workloads"].items():
         if any(samples.values()):
             unit = report["units"][name]
-            found.append(("%s: %s" % (name, workloads.about(name)),
-                          workload_table(samples, unit, report["against"]),
-                          plots.workload(name, samples, unit)))
+            heading = "%s: %s" % (
+                name, workloads.about(name, report["machine"]["congestion control"]))
+            found.append((heading, workload_table(samples, unit, report["against"]),
+                          plots.workload(heading, samples, unit)))
     if report.get("idle_bytes"):
         found.append(("idle: bytes of user memory a connection", table(
-            ["proxy", "bytes"], [[name, "{:,.0f}".format(n)] for name, n in
-                                 report["idle_bytes"].items()]),
+            ["proxy", "bytes", "samples"],
+            [[name, "{:,.0f}".format(statistics.median(values)), len(values)]
+             for name, values in report["idle_bytes"].items()]),
                       plots.idle(report["idle_bytes"])))
     if report.get("calls"):
         found.append(("calls: system calls (strace)", calls_table(report["calls"]),
@@ -137,6 +155,10 @@ def sections(report):
                       "is a long stream, and of their busy seconds then" % (
                           sharding.BURST, sharding.LONG_EACH),
                       sharding_table(report["sharding"]), plots.sharding(report["sharding"])))
+        found.append(("late loop: connections that come while loop 0 stands still for %d of %d "
+                      "ms or more, and how many of them it is given meanwhile" % (
+                          sharding.STALL_MS, sharding.LATE_MS),
+                      late_table(report["sharding"]), None))
     return found
 
 
@@ -148,11 +170,12 @@ def text(report, plot_files=None):
     lines += [*machine_lines(report), "",
               "CPU is user plus system time of the proxy alone. Figures are medians over the "
               "rounds, ± half the middle half. Ratios are medians of the ratios within a "
-              "round, rate / CPU; the best is the one of %s with the best median." %
-              ", ".join(report["against"])]
-    if report["rounds"] < figures.ROUNDS_FOR_A_CLAIM:
-        lines.append("Fewer than %d rounds: for a look, not for a claim." %
-                     figures.ROUNDS_FOR_A_CLAIM)
+              "round, rate / CPU / p99; the best is the one of %s with the best median. "
+              "Reached is a figure whose ratio's 95 %% interval (of ranks) reaches it whole; "
+              "open is one where it does in part." % ", ".join(report["against"])]
+    if report["rounds"] < figures.ROUNDS_FOR_A_CLAIM or report["ms"] < figures.MS_FOR_A_CLAIM:
+        lines.append("Fewer than %d rounds, or shorter than %d ms: for a look, not for a claim." %
+                     (figures.ROUNDS_FOR_A_CLAIM, figures.MS_FOR_A_CLAIM))
     for heading, words, _ in sections(report):
         lines += ["", "## " + heading, "", words]
         if plot_files and heading in plot_files:

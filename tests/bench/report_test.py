@@ -1,17 +1,11 @@
 """What the benchmark makes of its figures: ratios, spreads, verdicts, report, plots."""
 
-import io
-import itertools
 import unittest
 import xml.etree.ElementTree as ET
 
-import counts
 import figures
 import plots
-import progress
 import report
-import sharding
-import svg
 import targets
 import workloads
 
@@ -41,6 +35,15 @@ class FiguresTest(unittest.TestCase):
         samples["b"] = rounds("cpu", 4, 16, 2)
         self.assertEqual(figures.ratio_to(samples, "a", "b", "cpu"), 0.25)
 
+    def test_bounds_are_ranks(self):
+        # Of six the ends: 2 of 64 orders are all on one side of the median.
+        self.assertIsNone(figures.bounds([1, 2, 3, 4, 5]))
+        self.assertEqual(figures.bounds([3, 6, 1, 2, 5, 4]), (1, 6))
+        self.assertEqual(figures.bounds(range(8)), (0, 7))
+        self.assertEqual(figures.bounds(range(9)), (1, 7))
+        self.assertEqual(figures.bounds(range(11)), (1, 9))
+        self.assertEqual(figures.bounds(range(31)), (9, 21))
+
     def test_ratio_to_nothing(self):
         self.assertIsNone(figures.ratio([1], [0]))
         self.assertIsNone(figures.ratio_to({"a": rounds("cpu", 1)}, "a", "b", "cpu"))
@@ -66,7 +69,7 @@ class FiguresTest(unittest.TestCase):
 
 class TargetsTest(unittest.TestCase):
     def rows(self, n, **proxies):
-        return targets.rows({"workloads": {"up-8": {
+        return targets.rows({"ms": 150, "workloads": {"up-8": {
             name.replace("_", "-"): both([rate] * n, [cpu] * n)
             for name, (rate, cpu) in proxies.items()}}})
 
@@ -84,10 +87,46 @@ class TargetsTest(unittest.TestCase):
         for _, _, _, _, verdict in self.rows(6, weir=(3, 0.20), nginx=(1, 1)):
             self.assertEqual(verdict, "yes, of 6 rounds: no claim")
 
+    def test_short_rounds_claim_nothing(self):
+        self.assertEqual(targets.verdict("cpu", [0.5] * 7, 0.6, None, 149),
+                         "yes, of 7 rounds of 149 ms: no claim")
+
+    def test_the_interval_decides(self):
+        for ratios, wanted in (
+                ([0.80] * 8 + [0.99], "**yes**"),  # one of nine is outside
+                ([0.80] * 6 + [0.90] + [0.99] * 2, "yes, open: 0.80 to 0.99"),
+                ([0.80] * 2 + [0.96] * 7, "no, open: 0.80 to 0.96"),
+                ([0.80] + [0.96] * 8, "no"),
+                ([0.70] * 9, "**yes**, and the stretch"),
+                ([0.70] * 7 + [0.80] * 2, "**yes**")):
+            with self.subTest(ratios=ratios):
+                self.assertEqual(targets.verdict("cpu", ratios, 0.95, 0.75, 150), wanted)
+                more = [-ratio for ratio in ratios]
+                self.assertEqual(targets.verdict("rate", more, -0.95, -0.75, 150).split()[0],
+                                 wanted.split()[0])
+
+    def test_latency_beside_bulk(self):
+        samples = {"weir": rounds("p99_us", *[90] * 7), "nginx": rounds("p99_us", *[100] * 7)}
+        self.assertEqual(targets.rows({"ms": 150, "workloads": {"mixed-idle": samples}}), [
+            ("mixed-idle", "p99 of weir to nginx", "at most 1.00", "0.90", "**yes**")])
+
+    def test_moves_of_a_round_trip(self):
+        for more, measured, verdict in ((0, "6.00", "**yes**"), (0.01, "6.01", "**yes**"),
+                                        (0.02, "6.02", "no"), (-0.02, "5.98", "no")):
+            row = {"epoll_pwait2": 2, "recvfrom": 2, "sendto": 2 + more, "pread64": 0.04,
+                   "sum": 6.04 + more}
+            with self.subTest(more=more):
+                self.assertEqual(
+                    targets.rows({"workloads": {}, "calls": {"weir": {"round trip": row}}}),
+                    [("calls", "waits, receives and sends a round trip", "6.00 ± 0.01",
+                      measured, verdict)])
+
     def test_only_what_was_measured(self):
         self.assertEqual(self.rows(7, weir=(1, 1)), [])
-        self.assertEqual(targets.rows({"workloads": {}, "idle_bytes": {"weir": 600.4}}), [
-            ("idle", "bytes of user memory", "at most 512 (256)", "600", "no")])
+        for n, verdict in ((3, "no, of 3 rounds: no claim"), (7, "no")):
+            self.assertEqual(
+                targets.rows({"workloads": {}, "idle_bytes": {"weir": [600.4] * n}}), [
+                    ("idle", "bytes of user memory", "at most 512 (256)", "600", verdict)])
 
     def test_each_workload_exists(self):
         names = {w.name for w in workloads.all_workloads(())}
@@ -95,156 +134,44 @@ class TargetsTest(unittest.TestCase):
             self.assertLessEqual(set(wanted), names)
 
 
-class WorkloadsTest(unittest.TestCase):
-    def chosen(self, *patterns):
-        return [w.name for w in workloads.all_workloads(["reno"])
-                if workloads.matches(w.name, patterns)]
-
-    def test_names_and_kinds(self):
-        self.assertEqual(self.chosen("connect", "pingpong"),
-                         ["pingpong-1", "pingpong-64", "connect"])
-        self.assertEqual(self.chosen("up-8"), ["up-8", "up-8@reno"])
-        self.assertEqual(self.chosen("up-8@reno"), ["up-8@reno"])
-        self.assertEqual(len(self.chosen("bulk")), 8)
-        self.assertEqual(len(self.chosen()), 14)
-        self.assertEqual(self.chosen("idle"), [])
-
-    def test_each_says_what_it_is(self):
-        for workload in workloads.all_workloads(["reno"]):
-            self.assertTrue(workloads.about(workload.name))
-
-    def test_rounds_are_whole(self):
-        class Load:
-            left = 9
-
-            def run(self, _):
-                self.left -= 1
-                if not self.left:
-                    raise KeyboardInterrupt
-                return {"units": 10, "seconds": 2, "all": 10}
-
-        class Proxy:
-            port = 1
-            clock = itertools.count()
-
-            def __init__(self, name):
-                self.name = name
-
-            def cpu_seconds(self):
-                return next(self.clock)
-
-            def pids(self):
-                return [1]
-
-        samples = {}
-        connect = workloads.SMALL[3]
-        with self.assertRaises(KeyboardInterrupt):
-            workloads.run_rounds(Load(), [Proxy("a"), Proxy("b")], connect, 100, 1, samples)
-        # Two to warm up, three whole rounds of two; the ninth was half a round.
-        self.assertEqual(samples, {name: both([5] * 3, [0.1] * 3) for name in "ab"})
-
-    def test_cpu_is_of_all_bytes_and_the_rate_of_those_in_time(self):
-        class Load:
-            def run(self, _):
-                return {"units": 3, "seconds": 1, "all": 4, "p99_us": 7, "beside": [
-                    {"units": 1e9, "all": 2e9}, {"units": 3e9, "all": 6e9}]}
-
-        class Proxy:
-            port = 1
-            cpu_seconds = itertools.count().__next__
-
-            def pids(self):
-                return [1]
-
-        self.assertEqual(workloads.measure(Load(), Proxy(), workloads.MIX[0], 1),
-                         {"rate": 4, "cpu": 1 / 8, "p99_us": 7})
-
-
-class CountsTest(unittest.TestCase):
-    def test_strace(self):
-        self.assertEqual(counts.parse_calls("""
-% time     seconds  usecs/call     calls    errors syscall
------- ----------- ----------- --------- --------- ----------------
- 61.18    0.001417           1      1002           recvfrom
- 38.82    0.000899           1       999        12 epoll_pwait2
------- ----------- ----------- --------- --------- ----------------
-100.00    0.002316           1      2001        12 total
-"""), {"recvfrom": 1002, "epoll_pwait2": 999})
-
-    def test_least(self):
-        self.assertEqual(counts.least([{"a": 2, "b": 2}, {"a": 3}]), {"a": 3})
-
-    def test_callgrind(self):
-        self.assertEqual(counts.parse_instructions("x\nsummary: 12\ntotals: 34\n"), 34)
-        self.assertEqual(counts.parse_instructions(""), 0)
-
-
-class ShardingTest(unittest.TestCase):
-    def test_unevenness(self):
-        self.assertEqual(sharding.unevenness([3, 3, 3]), 1)
-        self.assertEqual(sharding.unevenness([8, 0]), 2)
-        self.assertEqual(sharding.unevenness([0, 0]), 1)
-
-    def test_base_has_as_many_reactors(self):
-        samples = {"weir-2-least": rounds("rate", 4), "weir-4-least": rounds("rate", 8),
-                   "weir-4-local": rounds("rate", 2)}
-        self.assertEqual(sharding.rate_ratio(samples, "weir-4-local"), 0.25)
-        self.assertEqual(sharding.rate_ratio(samples, "weir-2-least"), 1)
-
-
-class SvgTest(unittest.TestCase):
-    def test_ticks_are_round_and_reach_the_end(self):
-        self.assertEqual(svg.ticks(4), [0, 1, 2, 3, 4])
-        self.assertEqual(svg.ticks(0.9), [0, 0.25, 0.5, 0.75, 1])
-        self.assertEqual(svg.ticks(0), [0, 1])
-        for most in (0.0003, 1, 7.3, 99, 12345):
-            self.assertGreaterEqual(svg.ticks(most)[-1], most)
-            self.assertLessEqual(len(svg.ticks(most)), 6)
-
-    def test_numbers(self):
-        self.assertEqual([svg.number(n) for n in (0, 0.2, 1.234, 57.06, 12345.6)],
-                         ["0", "0.2", "1.23", "57.1", "12,346"])
-
-    def test_chart(self):
-        text = svg.chart("a < b", ["weir", "other"], [
-            ("one", [(1, 2, 3), (2, 4, 4)]), ("two", [None, (0, 0, 0)])])
-        root = ET.fromstring(text)
-        name = "{http://www.w3.org/2000/svg}"
-        bars = root.findall(name + "rect")
-        self.assertEqual([bar.get("class") for bar in bars], ["bar ours", "bar", "bar"])
-        self.assertAlmostEqual(float(bars[1].get("width")), 2 * float(bars[0].get("width")))
-        right = max(float(bar.get("x")) + float(bar.get("width")) for bar in bars)
-        self.assertLess(right, float(root.get("width")))
-        words = [text.text for text in root.findall(name + "text")]
-        for word in ("a < b", "weir", "other", "one", "two", "2", "4"):
-            self.assertIn(word, words)
-
-
 def whole_report(n):
     return {
-        "machine": {"kernel": "Linux 6", "congestion control": "bbr"}, "rounds": n, "ms": 5,
+        "machine": {"kernel": "Linux 6", "congestion control": "bbr"}, "rounds": n, "ms": 150,
         "against": ["nginx"], "skipped": ["socat: needs Debian's package socat"],
         "proxies": {"weir": {"about": "one reactor", "version": "weir 1"}},
-        "units": {"up-1": "GB", "connect": "connection", "down-1": "GB"},
+        "units": {"up-1": "GB", "up-1@reno": "GB", "connect": "connection", "down-1": "GB"},
         "workloads": {
             "up-1": {"weir": both([2.5] * n, [0.4] * n), "nginx": both([1.0] * n, [0.9] * n)},
-            "connect": {"weir": [{"rate": 2000, "cpu": 50e-6, "p50_us": 70, "p99_us": 90}] * n},
+            "up-1@reno": {"weir": both([2.5] * n, [0.4] * n)},
+            "connect": {"nginx": [{"rate": 1000, "cpu": 50e-6, "p99_us": 60}] * n, "weir":
+                        [{"rate": 2000, "cpu": 50e-6, "p50_us": 70, "p99_us": 90}] * n},
             "down-1": {"weir": [], "nginx": []}},
-        "idle_bytes": {"weir": 500.2},
-        "calls": {"weir": {"connection": {"sum": 14.0, "accept4": 1.0, "close": 2.0}}},
+        "idle_bytes": {"weir": [700, 500.2, 400]},
+        "calls": {"weir": {"round trip": {"sum": 6, "recvfrom": 2, "sendto": 2, "epoll_wait": 2},
+                           "connection": {"sum": 14.0, "accept4": 1.0, "close": 2.0,
+                                          "write": 1.5}}},
         "instructions": {"weir": {"round trip": 3360.4, "connection": 9000}},
         "sharding": {"weir-2-least": [{"rate": 900, "cpu": 1e-4, "p50_us": 1, "p99_us": 2,
-                                       "burst": 1.5, "churn": 1, "busy": 1.25}]}}
+                                       "burst": 1.5, "churn": 1, "busy": 1.25, "late_rate": 700,
+                                       "late_p50_us": 3, "late_p99_us": 4,
+                                       "late_share": 0.125}]}}
 
 
 class ReportTest(unittest.TestCase):
     def test_text(self):
         text = report.text(whole_report(7))
         for words in ("- kernel: Linux 6", "- weir: one reactor, weir 1",
-                      "- rounds: 7 of 5 ms", "- not measured: socat: needs Debian's package socat",
+                      "- rounds: 7 of 150 ms", "- not measured: socat: needs Debian's package socat",
                       "2.50 GB/s", "0.400 s/GB", "2.50 / 0.44", "2,000 /s", "50.00 us",
-                      "close 2.00, accept4 1.00", "3,360", "| 2-least"):
+                      "2.00 / 1.00 / 1.50", "close 2.00, write 1.50, accept4 1.00", "3,360",
+                      "| 2-least", " 6.00 ± 0.01 |", "| weir  |   500 |       3 |",
+                      "## up-1: bulk to the upstream, one stream "
+                      "(congestion control bbr, the machine's own)",
+                      "## up-1@reno: bulk to the upstream, one stream "
+                      "(congestion control reno)"):
             self.assertIn(words, text)
+        self.assertRegex(text, r"weir +\| connection +\| 14.00 \| +1.50 \|")
+        self.assertRegex(text, r"2-least +\| +700 /s \| +3 \| +4 \| +0.12 \|")
         self.assertNotIn("for a look", text)
         self.assertNotIn("Incomplete", text)
         self.assertNotIn("down-1", text)  # nothing was measured
@@ -254,6 +181,7 @@ class ReportTest(unittest.TestCase):
         result["incomplete"] = "stopped by signal 15"
         text = report.text(result)
         self.assertIn("for a look, not for a claim", text)
+        self.assertIn("for a look", report.text({**whole_report(7), "ms": 149}))
         self.assertIn("**Incomplete**: stopped by signal 15", text)
 
     def test_a_table_is_rectangular(self):
@@ -265,45 +193,12 @@ class ReportTest(unittest.TestCase):
 
     def test_each_plot_is_good_xml(self):
         found = [plot for _, _, plot in report.sections(whole_report(2)) if plot]
-        self.assertEqual(len(found), 5)
+        self.assertEqual(len(found), 6)
         for plot in found:
             ET.fromstring(plot)
 
     def test_a_plot_without_cpu(self):
         ET.fromstring(plots.workload("up-1", {"direct": rounds("rate", 1, 2)}, "GB"))
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-class ProgressTest(unittest.TestCase):
-    def test_lines_without_a_terminal(self):
-        out = io.StringIO()
-        shown = progress.Progress({"a": 1, "b": 1}, out, lambda: 0)
-        shown.start("a")
-        shown.at(1, 2)
-        shown.say("hint")
-        shown.start("b")
-        shown.close()
-        self.assertEqual(out.getvalue(), "a ...\nhint\nb ...\n")
-
-    def test_one_line_on_a_terminal(self):
-        out, now = Terminal(), [0.0]
-        shown = progress.Progress({"a": 10, "b": 30}, out, lambda: now[0])
-        shown.start("a")
-        shown.at(1, 2)
-        now[0] = 20.0  # twice as long as thought
-        shown.start("b")
-        shown.at(2, 3)
-        self.assertIn("\ra: round 1 of 2\033[K", out.getvalue())
-        self.assertTrue(out.getvalue().endswith("\rb: round 2 of 3, 20 s left\033[K"))
-        self.assertNotIn("\n", out.getvalue())
-
-    def test_duration(self):
-        self.assertEqual(progress.duration(59.6), "1 min 00 s")
-        self.assertEqual(progress.duration(7), "7 s")
 
 
 if __name__ == "__main__":

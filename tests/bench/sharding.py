@@ -1,10 +1,11 @@
 """How evenly, and at which cost, weir spreads connections over its reactors: each
 policy with each arrangement of accepting."""
 
+import concurrent.futures
 import itertools
 import random
 import statistics
-import threading
+import time
 
 import figures
 import proxies
@@ -21,6 +22,9 @@ BURSTS = 3
 # round_robin.)
 LONG_EACH = 20
 LONG_MOST = 12
+# Loop 0 stands still for so long while connections come, for at least LATE_MS.
+STALL_MS = 300
+LATE_MS = 500
 
 
 def variants(binary, reactors, policies=POLICIES, arrangements=ARRANGEMENTS):
@@ -42,7 +46,7 @@ def variants(binary, reactors, policies=POLICIES, arrangements=ARRANGEMENTS):
         # The loop that accepts serves none: weir refuses it.
         if (policy, accept) == ("local", "dedicated"):
             continue
-        arguments = ["--reactors=%d" % n, "--shard=" + policy]
+        arguments = ["--reactors=%d" % n, "--shard=" + policy, "--allow_stall_injection"]
         name = "%d-%s" % (n, policy)
         if accept:
             arguments.append("--accept=" + accept)
@@ -53,6 +57,12 @@ def variants(binary, reactors, policies=POLICIES, arrangements=ARRANGEMENTS):
 
 def per_reactor(page, name, reactors):
     return [scrape.value(page, name, reactor=str(i)) or 0 for i in range(reactors)]
+
+
+def more(before, after, name, reactors):
+    """What came between two pages, for each reactor."""
+    return [b - a for a, b in zip(per_reactor(before, name, reactors),
+                                  per_reactor(after, name, reactors))]
 
 
 def unevenness(values):
@@ -74,37 +84,82 @@ def measure_connect(load, proxy, milliseconds):
             "p50_us": answer["p50_us"], "p99_us": answer["p99_us"]}
 
 
+def held_when(proxy, count):
+    """The connections of each reactor once they are so many in all: an end that came is
+    counted a moment later."""
+    end = time.monotonic() + 30
+    while True:
+        held = per_reactor(page_of(proxy), "weir_reactor_connections", proxy.reactors)
+        if sum(held) == count:
+            return held
+        if time.monotonic() > end:
+            raise SystemExit("%s: %d connections, not %d" % (proxy.name, sum(held), count))
+        time.sleep(0.001)
+
+
 def measure_bursts(load, proxy):
     found = []
     for _ in range(BURSTS):
+        held_when(proxy, 0)
         load.run("idle %d %d" % (proxy.port, BURST))
-        found.append(unevenness(per_reactor(page_of(proxy), "weir_reactor_connections",
-                                            proxy.reactors)))
+        found.append(unevenness(held_when(proxy, BURST)))
         load.run("release")
     return {"burst": statistics.median(found)}
 
 
+def beside(load, proxy, command, milliseconds, look):
+    """(answer of the load, what look(seconds) found while the load ran so long). On a
+    machine that lets it come too late: once more, for longer."""
+    while True:
+        held_when(proxy, 0)
+        with concurrent.futures.ThreadPoolExecutor(1) as other:
+            end = time.monotonic() + milliseconds / 1000
+            looked = other.submit(lambda: (look(milliseconds / 1000), time.monotonic()))
+            answer = load.run("%s %d" % (command, milliseconds))
+        found, looked_at = looked.result()
+        if looked_at < end:
+            return answer, found
+        milliseconds *= 2
+
+
 def measure_churn(load, proxy, milliseconds):
-    """Connections live unequally long. Where they are is asked while it lasts."""
-    name = "weir_reactor_busy_seconds_total"
-    before = page_of(proxy)
-    during = []
-    timer = threading.Timer(0.7 * milliseconds / 1000, lambda: during.append(page_of(proxy)))
-    timer.start()
-    try:
-        load.run("churn %d 16 %d %d %d" % (proxy.port, LONG_EACH, LONG_MOST, milliseconds))
-    finally:
-        timer.join()
-    after = page_of(proxy)
-    busy = [b - a for a, b in zip(per_reactor(before, name, proxy.reactors),
-                                  per_reactor(after, name, proxy.reactors))]
-    held = per_reactor(during[0], "weir_reactor_connections", proxy.reactors)
-    return {"churn": unevenness(held), "busy": unevenness(busy)}
+    """Connections live unequally long. Where they are, and who works, while it lasts."""
+    def look(seconds):
+        time.sleep(0.4 * seconds)
+        first = page_of(proxy)
+        time.sleep(0.4 * seconds)
+        return first, page_of(proxy)
+
+    _, pages = beside(load, proxy, "churn %d 16 %d %d" % (proxy.port, LONG_EACH, LONG_MOST),
+                      milliseconds, look)
+    return {"churn": unevenness(per_reactor(pages[1], "weir_reactor_connections",
+                                            proxy.reactors)),
+            "busy": unevenness(more(*pages, "weir_reactor_busy_seconds_total", proxy.reactors))}
+
+
+def measure_late(load, proxy, milliseconds):
+    """Loop 0 stands still for a while, and new connections had better go elsewhere."""
+    def look(_):
+        time.sleep(0.05)
+        first = page_of(proxy)
+        proxy.http("POST", "/debug/stall?reactor=0&ms=%d&how=cpu" % STALL_MS)
+        time.sleep(0.8 * STALL_MS / 1000)
+        second = page_of(proxy)
+        time.sleep(0.3 * STALL_MS / 1000)  # until it is over
+        return first, second
+
+    answer, pages = beside(load, proxy, "connect %d 16 0" % proxy.port,
+                           max(LATE_MS, milliseconds), look)
+    given = more(*pages, "weir_connections_assigned_total", proxy.reactors)
+    return {"late_rate": answer["units"] / answer["seconds"],
+            "late_p50_us": answer["p50_us"], "late_p99_us": answer["p99_us"],
+            # (Where none was given, all wait for loop 0.)
+            "late_share": 1 - sum(given[1:]) / max(1, sum(given))}
 
 
 def measure(load, proxy, milliseconds):
     return {**measure_connect(load, proxy, milliseconds), **measure_bursts(load, proxy),
-            **measure_churn(load, proxy, milliseconds)}
+            **measure_churn(load, proxy, milliseconds), **measure_late(load, proxy, milliseconds)}
 
 
 def run(load, classes, binary, rounds, milliseconds, samples, at=lambda i, n: None):

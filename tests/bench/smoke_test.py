@@ -102,7 +102,9 @@ class BenchTest(unittest.TestCase):
             [sys.executable, os.path.join(HERE, "bench.py"), "--weir=" + WEIR, "--load=" + LOAD,
              "--json=" + self.json, "--report=" + self.report, "--proxies=weir", *arguments],
             env=dict(os.environ, TMPDIR=self.scratch), text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE)
+            stderr=subprocess.PIPE,
+            # Who runs this test may ignore it.
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
         self.addCleanup(self.end, process)
         return process
 
@@ -138,7 +140,7 @@ class BenchTest(unittest.TestCase):
     def test_everything(self):
         process = self.start("--quick", "--rounds=2", "--ms=20", "--idle=50", "--calls=50",
                              "--bulk=2", "--instructions=50", "--reactors=2",
-                             "--shard_rounds=1", "--congestion=reno",
+                             "--shard_rounds=1", "--idle_runs=2", "--congestion=reno",
                              "--against=weir,nginx")
         out, err = process.communicate(timeout=10 * LONG)
         self.assertEqual(process.returncode, 0, err)
@@ -154,12 +156,16 @@ class BenchTest(unittest.TestCase):
                 self.assertEqual(len(samples), 2)
                 self.assertGreater(min(s["rate"] for s in samples), 0)
                 self.assertIn("median", result["summary"][name]["weir"]["cpu"])
-        self.assertGreater(result["idle_bytes"]["weir"], 0)
+        self.assertEqual(len(result["idle_bytes"]["weir"]), 2)
+        self.assertGreater(min(result["idle_bytes"]["weir"]), 0)
         counted = set(result["calls"]["weir"])
         self.assertLessEqual({"round trip", "connection", "MiB up", "MiB down"}, counted)
         self.assertGreater(result["calls"]["weir"]["connection"]["sum"], 10)
         self.assertGreater(result["instructions"]["weir"]["round trip"], 100)
         self.assertEqual({len(rounds) for rounds in result["sharding"].values()}, {1})
+        for rounds in result["sharding"].values():
+            self.assertLessEqual(0, rounds[0]["late_share"])
+            self.assertLessEqual(rounds[0]["late_share"], 1)
         self.assertIn("weir-2-least", [n.removesuffix("-shared") for n in result["sharding"]])
         self.assertIn("## Figures to beat", out)
         with open(os.path.join(self.report, "report.md")) as f:
@@ -169,22 +175,34 @@ class BenchTest(unittest.TestCase):
                 self.assertIn("(%s)" % plot, text)
         self.assertEqual(os.listdir(self.scratch), [])
 
-    def test_sigterm_leaves_nothing_and_writes_what_it_has(self):
+    def test_a_signal_leaves_nothing_and_writes_what_it_has(self):
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            with self.subTest(signal=number):
+                self.check_signal(number)
+
+    def check_signal(self, number):
         process = self.start("--rounds=1", "--ms=100000000", "--only=pingpong-1")
         self.await_line(process, "pingpong-1 ...")
         watched = self.watch(process)
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         out, err = process.communicate(timeout=LONG)
-        self.assertEqual(process.returncode, 128 + signal.SIGTERM, err)
+        self.assertEqual(process.returncode, 128 + number, err)
         self.assert_ended(watched)
         self.assertEqual(os.listdir(self.scratch), [])
-        self.assertIn("**Incomplete**: stopped by signal 15", out)
+        self.assertIn("**Incomplete**: stopped by signal %d" % number, out)
         with open(self.json) as f:
             result = json.load(f)
-        self.assertEqual(result["incomplete"], "stopped by signal 15")
+        self.assertEqual(result["incomplete"], "stopped by signal %d" % number)
         # No round was whole.
         self.assertFalse(any(result["workloads"].get("pingpong-1", {}).values()))
         self.assertTrue(os.path.exists(os.path.join(self.report, "report.md")))
+
+    def test_help_needs_no_binaries(self):
+        done = subprocess.run([sys.executable, os.path.join(HERE, "bench.py"), "--help"],
+                              text=True, capture_output=True, timeout=LONG, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("usage: tests/bench/run ", done.stdout)
+        self.assertNotIn("--weir", done.stdout)
 
     def test_children_die_when_it_is_killed(self):
         process = self.start("--rounds=1", "--ms=100000000", "--only=pingpong-1")

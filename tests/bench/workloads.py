@@ -61,9 +61,13 @@ def under(workload, congestion):
                                congestion=congestion)
 
 
-def about(name):
+def about(name, own):
+    """own: the machine's own congestion control, which bulk depends on."""
     plain, _, congestion = name.partition("@")
-    return ABOUT[plain] + (" (congestion control %s)" % congestion if congestion else "")
+    if plain not in {w.name for w in [*BULK, *MIX]}:
+        return ABOUT[plain]
+    return "%s (congestion control %s)" % (
+        ABOUT[plain], congestion or own + ", the machine's own")
 
 
 def all_workloads(congestions):

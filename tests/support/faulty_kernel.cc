@@ -28,17 +28,11 @@ bool IsSocket(int fd) {
   return ::fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode);
 }
 
-tcp_info InfoOf(int fd) {
+bool Connected(int fd) {
   tcp_info info{};
   socklen_t size = sizeof(info);
   ::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size);
-  return info;
-}
-
-bool Connecting(int fd) { return InfoOf(fd).tcpi_state != TCP_CLOSE; }
-
-bool Connected(int fd) {
-  const int state = InfoOf(fd).tcpi_state;
+  const int state = info.tcpi_state;
   return state != TCP_CLOSE && state != TCP_SYN_SENT && state != TCP_SYN_RECV;
 }
 
@@ -147,9 +141,12 @@ SysResult FaultyKernel::Accept(int fd, sockaddr* address, socklen_t* size,
 
 SysResult FaultyKernel::Connect(int fd, const sockaddr* address,
                                 socklen_t size) {
-  const SysResult r =
-      Do(Call::kConnect, fd, [&] { return real_.Connect(fd, address, size); });
-  if (r.error == EINPROGRESS && !Connecting(fd)) held_.insert(fd);
+  bool made = false;
+  const SysResult r = Do(Call::kConnect, fd, [&] {
+    made = true;
+    return real_.Connect(fd, address, size);
+  });
+  if (r.error == EINPROGRESS && !made) held_.insert(fd);
   if (noisy_ && r.error == EINPROGRESS && Chance(kInterruptedPercent)) {
     return {-1, EINTR};
   }

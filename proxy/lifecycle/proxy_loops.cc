@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "proxy/lifecycle/proxy.h"
+#include "reactor/cpu_count.h"
 #include "reactor/memory_limit.h"
 
 namespace weir {

@@ -4,6 +4,7 @@ behind however it ends. No figure of it is judged."""
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -161,7 +162,10 @@ class BenchTest(unittest.TestCase):
         counted = set(result["calls"]["weir"])
         self.assertLessEqual({"round trip", "connection", "MiB up", "MiB down"}, counted)
         self.assertGreater(result["calls"]["weir"]["connection"]["sum"], 10)
-        self.assertGreater(result["instructions"]["weir"]["round trip"], 100)
+        if shutil.which("valgrind"):
+            self.assertGreater(result["instructions"]["weir"]["round trip"], 100)
+        else:
+            self.assertIn("instructions: needs Debian's package valgrind", result["skipped"])
         self.assertEqual({len(rounds) for rounds in result["sharding"].values()}, {1})
         for rounds in result["sharding"].values():
             self.assertLessEqual(0, rounds[0]["late_share"])

@@ -198,10 +198,10 @@ TEST_P(RelaySplice, S06_ResetBehindAFullPipe) {
     for (const auto& [from, to] : kWays) {
       RelayRig& rig = Make(wire);
       Link link = rig.Open(/*receive_buffer=*/8192);
-      const std::string data = rig.SendUntilBlocked(&from(link));
-      ASSERT_TRUE(
-          rig.DriveUntil([&] { return from(link).unacknowledged() == 0; }));
-      from(link).Reset();
+      TestPeer& source = from(link);
+      const std::string data = rig.SendUntilBlocked(&source);
+      ASSERT_TRUE(rig.DriveUntil([&] { return source.unacknowledged() == 0; }));
+      source.Reset();
       EXPECT_TRUE(ReadAll(rig, to(link), ECONNRESET) == data);
     }
   }

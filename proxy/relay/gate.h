@@ -118,10 +118,10 @@ class Gate final : private AcceptorHost {
   std::vector<Forward> forwards_;
   std::vector<std::unique_ptr<Acceptor>> acceptors_;
 
-  // Relaxed, and a room that goes unseen for it costs time only: the acceptor
-  // looks again by itself.
-  std::atomic<bool> waiting_{false};  // for room; written on the loop
-  std::atomic<bool> told_{false};     // a task that says so is under way
+  // For room; written on the loop. Set in one order with the count of the
+  // admission (OnAcceptPaused()), so that no room goes unseen.
+  std::atomic<bool> waiting_{false};
+  std::atomic<bool> told_{false};  // a task that says so is under way; relaxed
 };
 
 }  // namespace weir

@@ -1,16 +1,33 @@
 """How the benchmark measures: workloads, what is counted, sharding."""
 
 import itertools
+import os
+import subprocess
 import time
 import unittest
 
 import counts
+import proxies
 import sharding
 import workloads
 
 
 def rate(value):
     return [{"rate": value}]
+
+
+class ProxyTest(unittest.TestCase):
+    def test_a_process_that_ended_has_no_memory(self):
+        class Forking(proxies.Proxy):
+            def start(self):
+                pass
+
+            def pids(self):
+                return [os.getpid(), ended.pid]
+
+        ended = subprocess.Popen(["true"])
+        ended.wait()
+        self.assertGreater(Forking(0, "").anonymous_bytes(), 0)
 
 
 class WorkloadsTest(unittest.TestCase):

@@ -115,8 +115,12 @@ class Proxy:
         """Private anonymous memory."""
         total = 0
         for pid in self.pids():
-            with open("/proc/%d/smaps_rollup" % pid) as f:
-                total += int(re.search(r"^Anonymous:\s+(\d+) kB", f.read(), re.M)[1]) * 1024
+            try:
+                with open("/proc/%d/smaps_rollup" % pid) as f:
+                    found = re.search(r"^Anonymous:\s+(\d+) kB", f.read(), re.M)
+            except (FileNotFoundError, ProcessLookupError):  # it has ended
+                continue
+            total += int(found[1]) * 1024 if found else 0
         return total
 
 

@@ -66,8 +66,8 @@ int64_t Proxy::Pipes() const {
 }
 
 absl::Status Proxy::MakeWorkers() {
-  // A poller has a descriptor to wait on and one to be woken by.
-  int64_t taken = 2 * static_cast<int64_t>(monitors_.size());
+  // A poller has a descriptor to wait on, one to be woken by and an alarm.
+  int64_t taken = 3 * static_cast<int64_t>(monitors_.size());
   taken += static_cast<int64_t>(CountSockets(bound_));
   if (settings_.probes.has_value()) taken += kAdminFds;
   const auto loops = static_cast<int64_t>(pool_->size());

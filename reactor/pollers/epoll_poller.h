@@ -53,15 +53,20 @@ class EpollPoller final : public Poller {
   // epoll_pwait2, or epoll_wait where that is lacking (before 5.11) or
   // forbidden; retries nothing.
   int Call(Duration timeout, epoll_event* ready, int size);
+  // Whether the alarm ends a wait that begins now after `timeout` at the
+  // latest.
+  bool SetAlarm(Duration timeout);
   void Report(const epoll_event& event, std::vector<PollEvent>* events);
 
   const UniqueFd epoll_;
   WakeUp wake_;
+  UniqueFd alarm_;  // a timerfd, edge-triggered; invalid: there is none
 
   // Loop thread only.
   std::vector<Entry> entries_;  // by descriptor number
   uint32_t generation_ = 0;
   bool has_pwait2_ = true;
+  MonoTime alarm_at_ = kNever;
 };
 
 }  // namespace weir

@@ -46,9 +46,42 @@ TEST_P(PollerWait, FiniteIsNeverEarly) {
   OnFreshThread([&] {
     for (const Duration timeout :
          {Duration(1), Duration(1001), Duration(microseconds(300)),
-          Duration(microseconds(1700)), Duration(milliseconds(20))}) {
+          Duration(microseconds(1700)), Duration(milliseconds(20)),
+          Duration(milliseconds(30))}) {
       EXPECT_GE(Elapsed(timeout), timeout);
     }
+  });
+}
+
+TEST_P(PollerWait, AShorterOneFollowsALongerOne) {
+  OnFreshThread([&] {
+    for (const Duration longer :
+         {Duration(std::chrono::hours(1)), Duration(milliseconds(50))}) {
+      poller_->Wake();
+      EXPECT_LT(Elapsed(longer), kBound);
+      // The longer one is over some time too, and may end this one early.
+      const auto start = std::chrono::steady_clock::now();
+      for (auto now = start; now < start + milliseconds(30);
+           now = std::chrono::steady_clock::now()) {
+        EXPECT_LT(Elapsed(start + milliseconds(30) - now), kBound);
+      }
+    }
+  });
+}
+
+TEST_P(PollerWait, ALongerOneFollowsAShorterOne) {
+  OnFreshThread([&] {
+    poller_->Wake();
+    EXPECT_LT(Elapsed(milliseconds(30)), kBound);
+    const auto start = std::chrono::steady_clock::now();
+    int waits = 0;
+    for (auto now = start; now < start + milliseconds(60);
+         now = std::chrono::steady_clock::now()) {
+      EXPECT_LT(Elapsed(start + milliseconds(60) - now), kBound);
+      ++waits;
+    }
+    // It does not spin between the two times.
+    EXPECT_LE(waits, 10);
   });
 }
 

@@ -1,11 +1,8 @@
 #include "metrics/http_server.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <optional>
-#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -22,6 +19,7 @@
 #include "metrics/http_inbox.h"
 #include "metrics/http_router.h"
 #include "metrics/http_waiting.h"
+#include "metrics/quiet_thread.h"
 
 namespace weir {
 namespace {
@@ -179,22 +177,12 @@ absl::Status HttpServer::Impl::Start() {
   CHECK(inbox_event_ != nullptr);
   CHECK_EQ(event_add(inbox_event_.get(), nullptr), 0);
 
-  // The thread inherits the mask: no signal is ever handled on it, and a write
-  // to a reset connection is EPIPE without SIGPIPE.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  absl::Status status;
-  try {
-    thread_ = std::thread([this] { Run(); });
-    // By its maker, so that it has the name once this returns.
-    pthread_setname_np(thread_.native_handle(), options_.thread_name.c_str());
-  } catch (const std::system_error& error) {
-    status = absl::UnavailableError(
-        absl::StrCat("cannot start the admin thread: ", error.what()));
-  }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return status;
+  // (A write to a reset connection is EPIPE without SIGPIPE then, too.)
+  absl::StatusOr<std::thread> thread =
+      StartQuietThread(options_.thread_name, [this] { Run(); });
+  if (!thread.ok()) return thread.status();
+  thread_ = *std::move(thread);
+  return absl::OkStatus();
 }
 
 void HttpServer::Impl::Stop() {

@@ -1,13 +1,10 @@
 #include "reactor/watchdog.h"
 
-#include <pthread.h>
-#include <signal.h>
-
 #include <algorithm>
-#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "metrics/quiet_thread.h"
 
 namespace weir {
 namespace {
@@ -30,20 +27,11 @@ Watchdog::~Watchdog() { Stop(); }
 
 absl::Status Watchdog::Start() {
   LoopMonitor::EnableStacks();
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  absl::Status status;
-  try {
-    thread_ = std::thread([this] { Run(); });
-    // By its maker, so that it has the name once this returns.
-    pthread_setname_np(thread_.native_handle(), "watchdog");
-  } catch (const std::system_error& error) {
-    status = absl::UnavailableError(
-        absl::StrCat("cannot start the watchdog's thread: ", error.what()));
-  }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return status;
+  absl::StatusOr<std::thread> thread =
+      StartQuietThread("watchdog", [this] { Run(); });
+  if (!thread.ok()) return thread.status();
+  thread_ = *std::move(thread);
+  return absl::OkStatus();
 }
 
 void Watchdog::Stop() {

@@ -3,8 +3,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,12 +13,13 @@
 #include <cstring>
 #include <mutex>
 #include <string>
-#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "metrics/quiet_thread.h"
 #include "proxy/observe/log_format.h"
 #include "proxy/observe/log_ring.h"
 
@@ -203,7 +202,6 @@ bool LogWriter::Shared::DrainTurn() {
 }
 
 void LogWriter::Shared::WriterMain() {
-  pthread_setname_np(pthread_self(), "log");
   while (!abandoned.load(std::memory_order_acquire)) {
     // Before the look at the rings: what was pushed before the stop is written.
     const bool stop = stopping.load(std::memory_order_seq_cst);
@@ -260,18 +258,10 @@ LogWriter::LogWriter(Options options)
       ring_bytes_(options.ring_bytes),
       exit_wait_(options.exit_wait) {
   if (shared_->fd < 0) return;
-  // The thread inherits this: a signal is for the control loop, and a closed
-  // pipe is an errno, no SIGPIPE.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  try {
-    thread_ = std::thread([shared = shared_] { shared->WriterMain(); });
-  } catch (const std::system_error&) {
-    // The rings fill up and drop; weir itself needs no log.
-  }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  absl::StatusOr<std::thread> thread = StartQuietThread(
+      "log", [shared = shared_] { shared->WriterMain(); });
+  // Without it the rings fill up and drop; weir itself needs no log.
+  if (thread.ok()) thread_ = *std::move(thread);
 }
 
 LogWriter::~LogWriter() {

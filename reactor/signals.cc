@@ -34,17 +34,23 @@ sigset_t WatchedSignals() {
 }  // namespace
 
 absl::Status BlockSignals() {
-  const sigset_t set = WatchedSignals();
+  sigset_t set = WatchedSignals();
+  sigaddset(&set, FileSignal());
   if (const int error = pthread_sigmask(SIG_BLOCK, &set, nullptr); error != 0) {
     return ErrnoStatus(error, "cannot block signals");
   }
   struct sigaction ignore {};
   ignore.sa_handler = SIG_IGN;
-  if (sigaction(SIGPIPE, &ignore, nullptr) != 0) {
-    return ErrnoStatus(errno, "cannot ignore SIGPIPE");
+  for (const int signal : {SIGPIPE, SIGXFSZ}) {
+    if (sigaction(signal, &ignore, nullptr) != 0) {
+      return ErrnoStatus(errno, "cannot ignore a signal");
+    }
   }
   return absl::OkStatus();
 }
+
+// (The first ones are glibc's and some tools' own.)
+int FileSignal() { return SIGRTMIN + 3; }
 
 absl::StatusOr<std::unique_ptr<SignalWatcher>> SignalWatcher::Create(
     Reactor& reactor, std::function<void(int)> on_signal) {

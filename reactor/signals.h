@@ -14,10 +14,15 @@
 
 namespace weir {
 
-// Blocks SIGTERM, SIGINT, SIGHUP and SIGUSR1 in the calling thread, and so in
-// all that it starts: call it before the first thread (L01). Ignores SIGPIPE,
-// which splice(2) to a dead socket raises whatever its flags.
+// Blocks SIGTERM, SIGINT, SIGHUP, SIGUSR1 and FileSignal() in the calling
+// thread, and so in all that it starts: call it before the first thread (L01).
+// Ignores SIGPIPE, which splice(2) to a dead socket raises whatever its flags,
+// and SIGXFSZ, so that a write beyond RLIMIT_FSIZE is an errno.
 absl::Status BlockSignals();
+
+// A real-time signal, of which each one sent is queued: for the ends of
+// asynchronous file I/O.
+int FileSignal();
 
 // Hands the four signals to a callback on a loop, the control loop. Of a signal
 // that comes again before it was read, one is seen (signal(7)). Loop thread

@@ -1,0 +1,31 @@
+// Public. A record as the line that is written.
+
+#ifndef PROXY_OBSERVE_ACCESS_LOG_ACCESS_FORMAT_H_
+#define PROXY_OBSERVE_ACCESS_LOG_ACCESS_FORMAT_H_
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "proxy/observe/access_log/access_record.h"
+
+namespace weir {
+
+enum class AccessFormat : uint8_t {
+  kJson,    // an object a line
+  kLogfmt,  // key=value, values quoted where they need it
+};
+inline constexpr std::array<std::string_view, 2> kAccessFormatNames = {
+    "json", "logfmt"};
+
+// Appends one line with its end: valid UTF-8, no control characters but that
+// end, at most kMaxAccessLine bytes whatever the texts are. Times are UTC with
+// microseconds (RFC 3339), durations seconds. Any thread.
+inline constexpr size_t kMaxAccessLine = 8 * 1024;
+void AppendAccessLine(AccessFormat format, const AccessRecord& record,
+                      std::string* out);
+
+}  // namespace weir
+
+#endif  // PROXY_OBSERVE_ACCESS_LOG_ACCESS_FORMAT_H_

@@ -1,0 +1,185 @@
+#include "reactor/async_file/async_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "reactor/errno_status.h"
+#include "reactor/kernel.h"
+
+namespace weir {
+namespace {
+
+FileId IdOf(const struct stat& info) {
+  return {static_cast<uint64_t>(info.st_dev),
+          static_cast<uint64_t>(info.st_ino)};
+}
+
+// O_NONBLOCK is for pipes; a regular file knows no such thing, which is why all
+// this is needed.
+int FlagsFor(AsyncFile::OpenFor how, AioCompletion completion) {
+  constexpr int kAlways = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+  if (how == AsyncFile::OpenFor::kReading) return kAlways | O_RDONLY;
+  return kAlways | O_WRONLY | O_CREAT |
+         (completion == AioCompletion::kSignal ? 0 : O_APPEND);
+}
+
+absl::Status QueueIsFull() {
+  return absl::ResourceExhaustedError("too many requests are outstanding");
+}
+
+}  // namespace
+
+void AsyncFile::Open(AioQueue* queue, std::string path, OpenFor how,
+                     Opened done) {
+  constexpr mode_t kMode = 0640;
+  const int flags = FlagsFor(how, queue->completion());
+  const bool needs_offsets = how == OpenFor::kAppending &&
+                             queue->completion() == AioCompletion::kSignal;
+  queue->thread()->Run([queue, path = std::move(path), flags, needs_offsets,
+                        done = std::move(done)]() mutable -> Task {
+    UniqueFd fd(open(path.c_str(), flags, kMode));
+    struct stat info {};
+    absl::Status failed;
+    if (!fd || fstat(fd.get(), &info) != 0) {
+      failed = ErrnoStatus(errno, "cannot open " + path);
+    } else if (S_ISDIR(info.st_mode)) {
+      failed = ErrnoStatus(EISDIR, "cannot open " + path);
+    } else if (needs_offsets && !S_ISREG(info.st_mode)) {
+      failed = ErrnoStatus(
+          ESPIPE, "cannot write to " + path,
+          ": it is no regular file, which completion by signal needs");
+    }
+    return [queue, failed = std::move(failed), fd = std::move(fd), info,
+            done = std::move(done)]() mutable {
+      if (!failed.ok()) return std::move(done)(std::move(failed));
+      std::move(done)(std::make_unique<AsyncFile>(
+          queue, std::move(fd), IdOf(info), S_ISREG(info.st_mode),
+          static_cast<uint64_t>(info.st_size)));
+    };
+  });
+}
+
+void AsyncFile::Identify(AioQueue* queue, std::string path, Identified done) {
+  queue->thread()->Run(
+      [path = std::move(path), done = std::move(done)]() mutable -> Task {
+        struct stat info {};
+        absl::StatusOr<FileId> id;
+        if (stat(path.c_str(), &info) == 0) {
+          id = IdOf(info);
+        } else {
+          id = ErrnoStatus(errno, "cannot look at " + path);
+        }
+        return [id = std::move(id), done = std::move(done)]() mutable {
+          std::move(done)(std::move(id));
+        };
+      });
+}
+
+AsyncFile::AsyncFile(AioQueue* queue, UniqueFd fd, FileId id, bool regular,
+                     uint64_t size)
+    : queue_(queue),
+      file_(std::make_shared<OpenFile>(std::move(fd), queue->thread())),
+      id_(id),
+      regular_(regular),
+      size_(size),
+      end_(size) {}
+
+AsyncFile::~AsyncFile() {
+  queue_->Orphan(*file_);
+  queue_->Cancel(*file_);
+  queue_->Hold(-static_cast<int>(turns_.size()));
+}
+
+std::unique_ptr<AioRequest> AsyncFile::NewRequest(AioKind kind, uint64_t offset,
+                                                  std::string buffer,
+                                                  Done done) {
+  auto request = std::make_unique<AioRequest>();
+  request->kind = kind;
+  request->file = file_;
+  request->offset = offset;
+  request->buffer = std::move(buffer);
+  request->ended = [done = std::move(done)](std::unique_ptr<AioRequest> ended,
+                                            absl::Status status) mutable {
+    Result result;
+    result.status = std::move(status);
+    result.size = ended->done;
+    result.buffer = std::move(ended->buffer);
+    if (ended->kind == AioKind::kReading) result.buffer.resize(result.size);
+    ended.reset();
+    std::move(done)(std::move(result));
+  };
+  return request;
+}
+
+absl::Status AsyncFile::Read(uint64_t offset, size_t size, Done done) {
+  if (!queue_->HasRoom(1)) return QueueIsFull();
+  queue_->Submit(NewRequest(AioKind::kReading, offset, std::string(size, '\0'),
+                            std::move(done)));
+  return absl::OkStatus();
+}
+
+absl::Status AsyncFile::ReadList(std::vector<Part> parts) {
+  if (!queue_->HasRoom(parts.size())) return QueueIsFull();
+  std::vector<std::unique_ptr<AioRequest>> requests;
+  for (Part& part : parts) {
+    requests.push_back(NewRequest(AioKind::kReading, part.offset,
+                                  std::string(part.size, '\0'),
+                                  std::move(part.done)));
+  }
+  queue_->SubmitList(std::move(requests));
+  return absl::OkStatus();
+}
+
+absl::Status AsyncFile::Write(uint64_t offset, std::string bytes, Done done) {
+  if (!queue_->HasRoom(1)) return QueueIsFull();
+  queue_->Submit(
+      NewRequest(AioKind::kWriting, offset, std::move(bytes), std::move(done)));
+  return absl::OkStatus();
+}
+
+absl::Status AsyncFile::Append(std::string bytes, Done done) {
+  return InTurn(
+      NewRequest(AioKind::kWriting, 0, std::move(bytes), std::move(done)));
+}
+
+absl::Status AsyncFile::Sync(Done done) {
+  return InTurn(NewRequest(AioKind::kSyncing, 0, {}, std::move(done)));
+}
+
+absl::Status AsyncFile::InTurn(std::unique_ptr<AioRequest> request) {
+  if (!queue_->HasRoom(1)) return QueueIsFull();
+  queue_->Hold(1);
+  turns_.push_back(std::move(request));
+  if (!busy_) NextTurn();
+  return absl::OkStatus();
+}
+
+void AsyncFile::NextTurn() {
+  busy_ = !turns_.empty();
+  if (!busy_) return;
+  std::unique_ptr<AioRequest> request = std::move(turns_.front());
+  turns_.pop_front();
+  queue_->Hold(-1);
+  if (request->kind == AioKind::kWriting) request->offset = end_;
+  // The next one goes before the callback, which may destroy this.
+  request->ended = [this, tell = std::move(request->ended)](
+                       std::unique_ptr<AioRequest> ended,
+                       absl::Status status) mutable {
+    end_ += ended->done;
+    NextTurn();
+    std::move(tell)(std::move(ended), std::move(status));
+  };
+  queue_->Submit(std::move(request));
+}
+
+void AsyncFile::Cancel() {
+  for (const auto& request : turns_) request->cancelled = true;
+  queue_->Cancel(*file_);
+}
+
+}  // namespace weir

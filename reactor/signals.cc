@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <functional>
@@ -31,6 +32,15 @@ sigset_t WatchedSignals() {
   return set;
 }
 
+// In a thread that did not block `signal`: it does from now on, and a thread
+// that reads a signalfd gets it.
+void HandBack(int signal, siginfo_t*, void* context) {
+  const int before = errno;
+  sigaddset(&static_cast<ucontext_t*>(context)->uc_sigmask, signal);
+  kill(getpid(), signal);
+  errno = before;
+}
+
 }  // namespace
 
 absl::Status BlockSignals() {
@@ -44,6 +54,14 @@ absl::Status BlockSignals() {
   for (const int signal : {SIGPIPE, SIGXFSZ}) {
     if (sigaction(signal, &ignore, nullptr) != 0) {
       return ErrnoStatus(errno, "cannot ignore a signal");
+    }
+  }
+  struct sigaction back {};
+  back.sa_sigaction = HandBack;
+  back.sa_flags = SA_SIGINFO | SA_RESTART;
+  for (const int signal : kSignals) {
+    if (sigaction(signal, &back, nullptr) != 0) {
+      return ErrnoStatus(errno, "cannot handle a signal");
     }
   }
   return absl::OkStatus();

@@ -36,6 +36,12 @@ void LeaveBehind(std::unique_ptr<AioRequest> request) {
   kept->push_back(std::move(request));
 }
 
+// Nobody wants to know any more. What the callback holds may be the file, whose
+// destructor comes here again.
+void Forget(AioRequest* request) {
+  const auto unrun = std::exchange(request->ended, nullptr);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<AioQueue>> AioQueue::Create(Options options) {
@@ -54,12 +60,15 @@ AioQueue::AioQueue(Options options)
 
 AioQueue::~AioQueue() {
   for (const RequestPtr& request : requests_) {
-    request->ended = nullptr;
+    Forget(request.get());
     request->cancelled = true;
     if (request->submitted) options_.calls->Cancel(request->file->fd());
   }
   Look(false);
-  for (RequestPtr& request : requests_) LeaveBehind(std::move(request));
+  for (RequestPtr& request : requests_) {
+    if (request->submitted) LeaveBehind(std::move(request));
+  }
+  requests_.clear();
   thread_->Stop();
 }
 
@@ -72,7 +81,11 @@ void AioQueue::Prepare(AioRequest* request) {
   block.aio_offset = static_cast<off_t>(request->offset + request->done);
   block.aio_lio_opcode =
       request->kind == AioKind::kReading ? LIO_READ : LIO_WRITE;
-  notice_->Prepare(&block);
+  if (request->silent) {
+    block.aio_sigevent.sigev_notify = SIGEV_NONE;
+  } else {
+    notice_->Prepare(&block);
+  }
   request->submitted = true;
   request->refused = 0;
 }
@@ -91,18 +104,18 @@ void AioQueue::Start(AioRequest* request) {
       request->refused = options_.calls->Sync(O_DSYNC, block);
       break;
   }
-  if (request->refused == 0) return;
-  request->submitted = false;
-  notice_->Withdraw(block);
+  request->submitted = request->refused == 0;
 }
 
 void AioQueue::Add(RequestPtr request) {
   request->queued_at = options_.reactor->Now();
   metrics_.requests[static_cast<size_t>(request->kind)].Add();
-  const bool refused = request->refused != 0 || request->cancelled;
+  Duration wait = notice_->first_look();
+  if (request->silent) wait = CompletionNotice::kFirstLook;
+  if (!request->submitted) wait = Duration::zero();
   requests_.push_back(std::move(request));
   CountOutstanding();
-  LookWithin(refused ? Duration::zero() : notice_->first_look());
+  LookWithin(wait);
 }
 
 void AioQueue::Submit(RequestPtr request) {
@@ -121,7 +134,6 @@ void AioQueue::SubmitList(std::vector<RequestPtr> requests) {
     // Some were taken, and it does not say which: of one that is not seen to
     // run, a repetition changes nothing, for it has an offset of its own.
     if (failed && options_.calls->Error(&request->block) != EINPROGRESS) {
-      notice_->Withdraw(&request->block);
       Start(request.get());
     }
     Add(std::move(request));
@@ -136,10 +148,21 @@ bool AioQueue::Settle(AioRequest* request, absl::Status* status) {
     *status = absl::CancelledError("cancelled");
     return true;
   }
-  // A pipe is full, or the signal that should have told found no room in its
-  // queue: then the transfer has been made, and the same again changes nothing
-  // (AsyncFile sees to that). It is repeated at the next look.
-  if (error == EAGAIN) return false;
+  if (error == EAGAIN) {
+    // A pipe is full: until the next look. Or the signal that should have told
+    // found no room in its queue, and the errno of that took the place of the
+    // result: the transfer was made, as much of it as could be. The same again
+    // changes nothing (AsyncFile sees to that) and without a signal it has a
+    // result.
+    const bool signalled = options_.completion == AioCompletion::kSignal;
+    if (signalled && !request->silent && request->ended != nullptr) {
+      request->silent = true;
+      metrics_.resubmitted.Add();
+      Start(request);
+      LookWithin(CompletionNotice::kFirstLook);
+    }
+    return false;
+  }
   if (error != 0) {
     *status = ErrnoStatus(error, Verb(request->kind));
     return true;
@@ -161,11 +184,13 @@ bool AioQueue::Settle(AioRequest* request, absl::Status* status) {
 }
 
 size_t AioQueue::Look(bool retry) {
+  size_t noticeable = 0;
   for (RequestPtr& request : requests_) {
     absl::Status status;
     if (request->submitted) {
       if (options_.calls->Error(&request->block) == EINPROGRESS) continue;
       if (!Settle(request.get(), &status)) continue;
+      if (!request->silent) ++noticeable;
     } else if (request->cancelled) {
       status = absl::CancelledError("cancelled");
     } else if (request->refused != 0 && request->refused != EAGAIN) {
@@ -181,7 +206,6 @@ size_t AioQueue::Look(bool retry) {
   }
   std::erase(requests_, nullptr);
   CountOutstanding();
-  const size_t ended = over_.size();
   const MonoTime now = options_.reactor->Now();
   for (auto& [request, status] : over_) {
     metrics_.seconds.Observe((now - request->queued_at).count());
@@ -190,7 +214,7 @@ size_t AioQueue::Look(bool retry) {
     if (tell != nullptr) std::move(tell)(std::move(request), std::move(status));
   }
   over_.clear();
-  return ended;
+  return noticeable;
 }
 
 void AioQueue::OnNotice() {
@@ -241,11 +265,11 @@ void AioQueue::Cancel(const OpenFile& file) {
 
 void AioQueue::Orphan(const OpenFile& file) {
   for (const RequestPtr& request : requests_) {
-    if (request->file.get() == &file) request->ended = nullptr;
+    if (request->file.get() == &file) Forget(request.get());
   }
   for (auto& [request, status] : over_) {
     if (request != nullptr && request->file.get() == &file) {
-      request->ended = nullptr;
+      Forget(request.get());
     }
   }
 }

@@ -41,7 +41,8 @@ class AioQueue final : private Timer {
 
   // What has not begun is cancelled, and nobody is told of anything any more. A
   // request that a helper thread is at cannot be cancelled: it is left behind
-  // with its buffer and its descriptor, and that is never closed.
+  // with its buffer and its descriptor, and that is never closed. Not from a
+  // callback of its own.
   ~AioQueue();
   AioQueue(const AioQueue&) = delete;
   AioQueue& operator=(const AioQueue&) = delete;
@@ -82,7 +83,8 @@ class AioQueue final : private Timer {
   void OnTimer() noexcept override;
   void OnNotice();
   // Looks at every request: what is over is ended or goes on; what was refused
-  // is submitted again if `retry`. Returns how many ended.
+  // is submitted again if `retry`. Returns how many ended of which there is a
+  // notice.
   size_t Look(bool retry);
   // Submits it, or what is left of it; a refusal is noted in it.
   void Start(AioRequest* request);

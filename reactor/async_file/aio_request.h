@@ -27,10 +27,11 @@ class OpenFile {
  public:
   OpenFile(UniqueFd fd, std::shared_ptr<FileThread> thread)
       : fd_(std::move(fd)), thread_(std::move(thread)) {}
-  // Closed on the file thread: it can hang (FUSE, NFS).
+  // Closed on the file thread: it can hang (FUSE, NFS). If that thread hangs to
+  // the end, it is never closed.
   ~OpenFile() {
-    thread_->Run([fd = std::move(fd_)]() mutable {
-      fd.Reset();
+    thread_->Run([fd = fd_.Release()] {
+      const UniqueFd closed(fd);
       return Task();
     });
   }
@@ -59,6 +60,8 @@ struct AioRequest {
   Ended ended;          // null: nobody wants to know any more
   bool cancelled = false;
 
+  // No notice is asked for, it is only looked for.
+  bool silent = false;
   bool submitted = false;
   int refused = 0;  // the errno of its last submission
   MonoTime queued_at;

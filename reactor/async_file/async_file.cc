@@ -52,7 +52,8 @@ void AsyncFile::Open(AioQueue* queue, std::string path, OpenFor how,
     } else if (needs_offsets && !S_ISREG(info.st_mode)) {
       failed = ErrnoStatus(
           ESPIPE, "cannot write to " + path,
-          ": it is no regular file, which completion by signal needs");
+          ": told of by signals it must be a regular file; choose to be told "
+          "by threads, or to poll");
     }
     return [queue, failed = std::move(failed), fd = std::move(fd), info,
             done = std::move(done)]() mutable {
@@ -102,6 +103,9 @@ std::unique_ptr<AioRequest> AsyncFile::NewRequest(AioKind kind, uint64_t offset,
   request->kind = kind;
   request->file = file_;
   request->offset = offset;
+  // A signal that finds no room in its queue takes the place of the result, and
+  // what was read from a pipe would be lost.
+  request->silent = !regular_ && queue_->completion() == AioCompletion::kSignal;
   request->buffer = std::move(buffer);
   request->ended = [done = std::move(done)](std::unique_ptr<AioRequest> ended,
                                             absl::Status status) mutable {
@@ -178,8 +182,13 @@ void AsyncFile::NextTurn() {
 }
 
 void AsyncFile::Cancel() {
-  for (const auto& request : turns_) request->cancelled = true;
   queue_->Cancel(*file_);
+  // They do not wait for what goes on.
+  for (auto& request : std::exchange(turns_, {})) {
+    request->cancelled = true;
+    queue_->Hold(-1);
+    queue_->Submit(std::move(request));
+  }
 }
 
 }  // namespace weir

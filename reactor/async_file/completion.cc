@@ -6,8 +6,11 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include <chrono>
+#include <bit>
+#include <cstdint>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <utility>
 
 #include "reactor/callback_kind.h"
@@ -25,10 +28,7 @@ class PolledNotice final : public CompletionNotice {
     request->aio_sigevent = {};
     request->aio_sigevent.sigev_notify = SIGEV_NONE;
   }
-  void Withdraw(aiocb*) override {}
-  // A write into the page cache takes some 20 us, and a timer rounds up to a
-  // millisecond.
-  Duration first_look() const override { return std::chrono::milliseconds(1); }
+  Duration first_look() const override { return kFirstLook; }
 };
 
 // A descriptor on the loop that becomes readable when a request is over.
@@ -91,51 +91,84 @@ class SignalNotice final : public CompletionNotice {
     request->aio_sigevent.sigev_notify = SIGEV_SIGNAL;
     request->aio_sigevent.sigev_signo = FileSignal();
   }
-  void Withdraw(aiocb*) override {}
   Duration first_look() const override { return kLookAnyway; }
 
  private:
   NoticeFd watched_;
 };
 
+// The eventfds of this process, by number. aio_error() may say that a request
+// is over before its thread has come to tell, or that thread never comes: so it
+// knows no object, only a number that is never used again. Any thread.
+class Events {
+ public:
+  static Events& Of() {
+    static auto* const events = new Events;
+    return *events;
+  }
+
+  // Never 0.
+  uintptr_t Add(std::shared_ptr<const UniqueFd> event) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    by_number_.emplace(++last_, std::move(event));
+    return last_;
+  }
+  void Remove(uintptr_t number) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    by_number_.erase(number);
+  }
+  // Null when it was removed.
+  std::shared_ptr<const UniqueFd> Find(uintptr_t number) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const auto found = by_number_.find(number);
+    return found != by_number_.end() ? found->second : nullptr;
+  }
+
+ private:
+  std::mutex mutex_;
+  // Under mutex_.
+  uintptr_t last_ = 0;
+  std::map<uintptr_t, std::shared_ptr<const UniqueFd>> by_number_;
+};
+
 class ThreadNotice final : public CompletionNotice {
  public:
   ThreadNotice(Reactor* reactor, std::function<void()> on_notice)
       : watched_(reactor, std::move(on_notice)) {}
+  ~ThreadNotice() override { Events::Of().Remove(number_); }
 
   absl::Status Start() {
-    event_ = std::make_shared<UniqueFd>(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-    return watched_.Watch(event_);
+    const auto event =
+        std::make_shared<UniqueFd>(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    absl::Status watched = watched_.Watch(event);
+    if (watched.ok()) number_ = Events::Of().Add(event);
+    return watched;
   }
 
-  // aio_error() may say that a request is over before its thread has come to
-  // tell, and then this object may be gone: so each request has a share of the
-  // eventfd. (One whose notice is lost never gives it back.)
   void Prepare(aiocb* request) override {
+    sigval number{};
+    number.sival_ptr = std::bit_cast<void*>(number_);
     request->aio_sigevent = {};
     request->aio_sigevent.sigev_notify = SIGEV_THREAD;
     request->aio_sigevent.sigev_notify_function = Tell;
-    request->aio_sigevent.sigev_value.sival_ptr = new Share(event_);
-  }
-  void Withdraw(aiocb* request) override {
-    delete static_cast<Share*>(request->aio_sigevent.sigev_value.sival_ptr);
+    request->aio_sigevent.sigev_value = number;
   }
   Duration first_look() const override { return kLookAnyway; }
 
  private:
-  using Share = std::shared_ptr<const UniqueFd>;
-
-  // On a thread that glibc makes for it.
+  // On a thread that glibc makes for it, with no signal blocked, whatever its
+  // maker has blocked: see BlockSignals().
   static void Tell(sigval value) {
-    const std::unique_ptr<Share> event(static_cast<Share*>(value.sival_ptr));
+    const auto event =
+        Events::Of().Find(std::bit_cast<uintptr_t>(value.sival_ptr));
+    if (event == nullptr) return;
     const uint64_t one = 1;
     // Refused only when it is readable anyhow.
-    [[maybe_unused]] const ssize_t n =
-        write((*event)->get(), &one, sizeof(one));
+    [[maybe_unused]] const ssize_t n = write(event->get(), &one, sizeof(one));
   }
 
   NoticeFd watched_;
-  Share event_;
+  uintptr_t number_ = 0;
 };
 
 template <typename Notice>

@@ -32,13 +32,15 @@ inline constexpr std::array<std::string_view, 3> kAioCompletionNames = {
 class CompletionNotice {
  public:
   static constexpr Duration kLookAnyway = std::chrono::milliseconds(100);
+  // When to look first at what no notice comes of: a write into the page cache
+  // takes some 20 us, and a timer rounds up to a millisecond.
+  static constexpr Duration kFirstLook = std::chrono::milliseconds(1);
 
   virtual ~CompletionNotice() = default;
 
-  // Before each submission of `request`: sets its aio_sigevent.
+  // Before each submission of `request`: sets its aio_sigevent. A notice may
+  // come late, when this is gone, or never.
   virtual void Prepare(aiocb* request) = 0;
-  // It was refused, so no notice of it comes.
-  virtual void Withdraw(aiocb* request) = 0;
   // When to look first after a submission; then after twice the time, up to
   // kLookAnyway.
   virtual Duration first_look() const = 0;

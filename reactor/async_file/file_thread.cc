@@ -15,8 +15,8 @@ namespace weir {
 // The thread has a share of it, for it may stay behind.
 struct FileThread::Shared : std::enable_shared_from_this<Shared> {
   void Main();
-  // Under `mutex`.
-  void PostThen(Task then);
+  // Under `mutex`. Leaves it where the loop must not be used any more.
+  void PostThen(Task* then);
 
   // Loop thread only.
   bool started = false;
@@ -31,10 +31,10 @@ struct FileThread::Shared : std::enable_shared_from_this<Shared> {
   bool ended = false;
 };
 
-void FileThread::Shared::PostThen(Task then) {
-  if (then == nullptr || reactor == nullptr) return;
-  reactor->Post([self = shared_from_this(), then = std::move(then)]() mutable {
-    if (!self->stopped) std::move(then)();
+void FileThread::Shared::PostThen(Task* then) {
+  if (*then == nullptr || reactor == nullptr) return;
+  reactor->Post([self = shared_from_this(), task = std::move(*then)]() mutable {
+    if (!self->stopped) std::move(task)();
   });
 }
 
@@ -49,7 +49,11 @@ void FileThread::Shared::Main() {
     Task then = std::move(work)();
     work = {};
     lock.lock();
-    PostThen(std::move(then));
+    PostThen(&then);
+    // What is left holds a descriptor, perhaps, whose close can hang.
+    lock.unlock();
+    then = nullptr;
+    lock.lock();
   }
   ended = true;
   changed.notify_all();
@@ -72,7 +76,7 @@ void FileThread::Run(Work work) {
   Task then;
   if (here) then = std::move(work)();
   const std::lock_guard<std::mutex> lock(shared_->mutex);
-  if (here) return shared_->PostThen(std::move(then));
+  if (here) return shared_->PostThen(&then);
   shared_->queue.push_back(std::move(work));
   shared_->changed.notify_all();
 }

@@ -16,7 +16,10 @@
 namespace weir {
 namespace {
 
+// Of a file larger than kPieces of these, pieces are larger: others need room
+// in the queue too.
 constexpr size_t kPiece = 64 * 1024;
+constexpr size_t kPieces = 16;
 
 // Owns itself through the callbacks that it waits for.
 class Reading : public std::enable_shared_from_this<Reading> {
@@ -40,9 +43,10 @@ class Reading : public std::enable_shared_from_this<Reading> {
   void ReadPieces() {
     const uint64_t size = file_->size();
     if (size > most_) return TooLarge();
+    const uint64_t piece = std::max(kPiece, (size + kPieces - 1) / kPieces);
     std::vector<AsyncFile::Part> parts;
-    for (uint64_t at = 0; at < size; at += kPiece) {
-      parts.push_back({at, std::min<size_t>(kPiece, size - at), nullptr});
+    for (uint64_t at = 0; at < size; at += piece) {
+      parts.push_back({at, std::min(piece, size - at), nullptr});
     }
     parts.push_back({size, 1, nullptr});
     left_ = parts.size();

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -101,6 +102,26 @@ TEST(BlockSignalsTest, ThreadsInheritIt) {
       EXPECT_EQ(sigismember(&set, signal), 1) << signal;
     }
     EXPECT_EQ(sigismember(&set, SIGSEGV), 0);
+  }).join();
+}
+
+// As in the threads that glibc makes for SIGEV_THREAD.
+TEST(BlockSignalsTest, ThreadThatDoesNotBlockHandsThemBack) {
+  ASSERT_TRUE(BlockSignals().ok());
+  std::thread([] {
+    sigset_t none, all, pending;
+    sigemptyset(&none);
+    ASSERT_EQ(pthread_sigmask(SIG_SETMASK, &none, &all), 0);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) {
+      ASSERT_EQ(kill(getpid(), signal), 0);  // comes here before it returns
+      ASSERT_EQ(sigpending(&pending), 0);
+      EXPECT_EQ(sigismember(&pending, signal), 1) << signal;
+      const timespec at_once{};
+      sigset_t one;
+      sigemptyset(&one);
+      sigaddset(&one, signal);
+      EXPECT_EQ(sigtimedwait(&one, nullptr, &at_once), signal);
+    }
   }).join();
 }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 
 #include "reactor/address.h"
 #include "reactor/kernel.h"
@@ -28,6 +29,12 @@ int GetInt(Kernel& kernel, int fd, int level, int name) {
   socklen_t size = sizeof(value);
   const SysResult result = kernel.GetSockOpt(fd, level, name, &value, &size);
   return result.ok() ? value : 0;
+}
+
+bool GetTcpInfo(Kernel& kernel, int fd, tcp_info* info) {
+  *info = {};  // a kernel may know less than its headers
+  socklen_t size = sizeof(*info);
+  return kernel.GetSockOpt(fd, IPPROTO_TCP, TCP_INFO, info, &size).ok();
 }
 
 using NameCall = SysResult (Kernel::*)(int, sockaddr*, socklen_t*);
@@ -111,10 +118,14 @@ int TakeSocketError(Kernel& kernel, int fd) {
 }
 
 bool InHandshake(Kernel& kernel, int fd) {
-  tcp_info info = {};
-  socklen_t size = sizeof(info);
-  return kernel.GetSockOpt(fd, IPPROTO_TCP, TCP_INFO, &info, &size).ok() &&
-         info.tcpi_state == TCP_SYN_RECV;
+  tcp_info info;
+  return GetTcpInfo(kernel, fd, &info) && info.tcpi_state == TCP_SYN_RECV;
+}
+
+std::optional<uint32_t> GetRetransmits(Kernel& kernel, int fd) {
+  tcp_info info;
+  if (!GetTcpInfo(kernel, fd, &info)) return std::nullopt;
+  return info.tcpi_total_retrans;
 }
 
 int GetLocalAddress(Kernel& kernel, int fd, Address* address) {

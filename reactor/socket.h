@@ -1,10 +1,12 @@
-// Public. Options and names of a socket, as one call each. All of them return 0
-// or an errno: they run on the path of a connection.
+// Public. Options and names of a socket, as one call each. Most return 0 or an
+// errno: they run on the path of a connection.
 
 #ifndef REACTOR_SOCKET_H_
 #define REACTOR_SOCKET_H_
 
 #include <chrono>
+#include <cstdint>
+#include <optional>
 
 #include "reactor/address.h"
 #include "reactor/kernel.h"
@@ -61,6 +63,9 @@ namespace weir {
 // hands such a connection over; what is sent to it is queued, and SIOCOUTQ is
 // 0.
 [[nodiscard]] bool InHandshake(Kernel& kernel, int fd);
+
+// TCP: how many segments were sent again in all; nothing where the call fails.
+[[nodiscard]] std::optional<uint32_t> GetRetransmits(Kernel& kernel, int fd);
 
 // getsockname(2) and getpeername(2). The address is unchanged on failure.
 [[nodiscard]] int GetLocalAddress(Kernel& kernel, int fd, Address* address);

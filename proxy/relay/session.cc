@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "proxy/relay/stream_options.h"
+#include "reactor/socket.h"
 
 namespace weir {
 namespace {
@@ -35,7 +36,6 @@ void Session::Start(UniqueFd client, FdKind kind) {
   const ForwardSpec& spec = *forward_->spec;
   // What a hand-off took is not taken from it.
   deadline_ = progress_at_ + spec.connect_timeout;
-  if (spec.lifetime != kForever) lifetime_at_ = opened_at_ + spec.lifetime;
   SetStage(Stage::kWaiting);
   if (kind == FdKind::kUnix) {
     SetKeyedOptions(host_->reactor().kernel(), client.get(), /*tcp=*/false,
@@ -171,6 +171,7 @@ void Session::Connected(Connector::Outcome outcome, size_t first_sent) {
       SetStage(Stage::kRelaying);
       deadline_ = kNever;
       looked_at_ = host_->reactor().Now();
+      connect_time_ = BriefDuration(looked_at_ - progress_at_);
       forward_->metrics->connect_time.Observe(
           (looked_at_ - progress_at_).count());
       progress_at_ = looked_at_;
@@ -209,7 +210,9 @@ void Session::RunPump(Pump* pump, Transport* source, Transport* target) {
   }
   const bool moved = pump->bytes() + pump->buffered() != before;
   if (moved && before == 0 && pump == &down_) {
-    forward_->metrics->first_byte.Observe((reactor.Now() - opened_at_).count());
+    const Duration after = reactor.Now() - opened_at_;
+    first_byte_ = BriefDuration(after);
+    forward_->metrics->first_byte.Observe(after.count());
   }
   if (moved) progress_at_ = reactor.Now();
 }
@@ -268,6 +271,12 @@ void Session::SetPaused(Side side, bool paused) {
   } else {
     metrics.paused[Index(side)].Leave(now);
   }
+}
+
+std::optional<uint32_t> Session::Retransmits(Side side) const {
+  const Transport& transport = side == Side::kClient ? client_ : upstream_;
+  if (!transport.open() || transport.kind() != FdKind::kTcp) return {};
+  return GetRetransmits(host_->reactor().kernel(), transport.fd());
 }
 
 SessionInfo Session::Info() const {

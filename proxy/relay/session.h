@@ -9,12 +9,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "absl/functional/any_invocable.h"
 #include "proxy/config/forward_spec.h"
 #include "proxy/observe/close_reason.h"
 #include "proxy/observe/forward_metrics.h"
 #include "proxy/observe/worker_metrics.h"
+#include "proxy/relay/brief_duration.h"
 #include "proxy/relay/connector.h"
 #include "proxy/relay/early_reads.h"
 #include "proxy/relay/peer_name.h"
@@ -57,6 +59,9 @@ class SessionHost {
   virtual void OnSessionOpen(const Session& session) = 0;
   // No address of the target could be connected to.
   virtual void OnConnectFailed(const Session& session) = 0;
+  // The session, whatever its stage, ends for `reason` and still has its
+  // sockets. Once a session, but for one that is detached.
+  virtual void OnSessionClosing(const Session& session, CloseReason reason) = 0;
   // The session holds nothing any more: free it when the round is over.
   virtual void OnSessionClosed(Session* session, CloseReason reason) = 0;
   // The same, and it goes on elsewhere.
@@ -87,9 +92,10 @@ struct SessionState {
   bool draining = false;
   bool dropped = false;
   MonoTime opened_at;
-  MonoTime lifetime_at = kNever;
   MonoTime deadline = kNever;
   MonoTime progress_at;
+  BriefDuration connect_time;
+  BriefDuration first_byte;
 };
 
 // Stages: waiting (for a name), connecting, relaying, aborting (what is left is
@@ -143,6 +149,13 @@ class Session final : public Retired,
   // How bytes are moved now: spliced if those of one direction are.
   RelayPath path() const { return std::max(up_.path(), down_.path()); }
   MonoTime opened_at() const { return opened_at_; }
+  // How long connecting took, and the time from the accept until a byte of the
+  // upstream was there; nothing before that.
+  std::optional<Duration> connect_time() const { return connect_time_.value(); }
+  std::optional<Duration> first_byte() const { return first_byte_.value(); }
+  // Segments that the kernel sent again to that side. Asks it (a system call);
+  // nothing where there is no TCP socket, or none yet.
+  std::optional<uint32_t> Retransmits(Side side) const;
   // For the loop's account of what it does.
   Subject subject() const {
     return {static_cast<uint32_t>(forward_->index), id_};
@@ -201,6 +214,8 @@ class Session final : public Retired,
   void Settle();
   // Looks whether bytes moved. Returns false when the patience is over.
   bool Look();
+  // When it has lived as long as its forward lets it.
+  MonoTime LifetimeEnd() const;
   CloseReason ReasonOf(const Transport& dead) const;
 
   SessionHost* const host_;
@@ -215,7 +230,6 @@ class Session final : public Retired,
   Connector connector_;
 
   MonoTime opened_at_;
-  MonoTime lifetime_at_ = kNever;
   // Of this stage as a whole.
   MonoTime deadline_ = kNever;
   // The next turn without an event: memory was short, or a send queue is looked
@@ -228,6 +242,9 @@ class Session final : public Retired,
   std::array<uint32_t, 2> queues_{};
 
   std::chrono::duration<uint32_t, std::milli> flush_wait_{0};
+
+  BriefDuration connect_time_;
+  BriefDuration first_byte_;
 
   Stage stage_ = Stage::kClosed;
   CloseReason reason_ = CloseReason::kClientFin;

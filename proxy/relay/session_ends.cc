@@ -170,6 +170,7 @@ bool Session::IdleSince(MonoTime since) const {
 void Session::Close(CloseReason reason, Farewell farewell) {
   Reactor& reactor = host_->reactor();
   reactor.Enter(CallbackKind::kClose, subject());
+  host_->OnSessionClosing(*this, reason);
   up_.Abandon(SiteOf(&up_));
   down_.Abandon(SiteOf(&down_));
   client_.Close(&reactor, farewell == Farewell::kReset);
@@ -212,9 +213,10 @@ void Session::Detach(absl::AnyInvocable<void(SessionState) &&> done) {
   state.draining = draining_;
   state.dropped = dropped_;
   state.opened_at = opened_at_;
-  state.lifetime_at = lifetime_at_;
   state.deadline = deadline_;
   state.progress_at = progress_at_;
+  state.connect_time = connect_time_;
+  state.first_byte = first_byte_;
 
   Reactor* reactor = &host_->reactor();
   reactor->Cancel(this);
@@ -250,9 +252,10 @@ void Session::Attach(SessionState state) {
   draining_ = state.draining;
   dropped_ = state.dropped;
   opened_at_ = state.opened_at;
-  lifetime_at_ = state.lifetime_at;
   deadline_ = state.deadline;
   progress_at_ = state.progress_at;
+  connect_time_ = state.connect_time;
+  first_byte_ = state.first_byte;
   SetStage(state.stage);
 
   // Readable and writable until the first call says otherwise: what happened

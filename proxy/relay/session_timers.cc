@@ -19,7 +19,7 @@ void Session::OnTimer() noexcept {
   host_->reactor().Describe(CallbackKind::kTimer, subject());
   const MonoTime now = host_->reactor().Now();
   if (now >= retry_at_) retry_at_ = kNever;
-  if (now >= lifetime_at_) {
+  if (now >= LifetimeEnd()) {
     return Close(CloseReason::kLifetime, Farewell::kReset);
   }
   if (now >= deadline_ && stage_ == Stage::kWaiting) {
@@ -95,8 +95,13 @@ bool Session::Look() {
   return now < progress_at_ + patience;
 }
 
+MonoTime Session::LifetimeEnd() const {
+  const Duration lifetime = forward_->spec->lifetime;
+  return lifetime == kForever ? kNever : opened_at_ + lifetime;
+}
+
 void Session::ArmTimer() {
-  MonoTime due = std::min({lifetime_at_, deadline_, retry_at_});
+  MonoTime due = std::min({LifetimeEnd(), deadline_, retry_at_});
   if (stage_ == Stage::kConnecting) due = std::min(due, connector_.due());
   if (stage_ == Stage::kRelaying && !settled_) {
     due = std::min(due, opened_at_ + kSettled);

@@ -6,8 +6,8 @@
 
 namespace weir {
 
-void SessionWalks::Begin(Visit visit, Done done) {
-  walks_.push_back({std::move(visit), std::move(done)});
+void SessionWalks::Begin(Visit visit, Done done, size_t per_turn) {
+  walks_.push_back({std::move(visit), std::move(done), per_turn});
   reactor_->Enqueue(this);
 }
 
@@ -20,7 +20,7 @@ void SessionWalks::Run() noexcept {
   // (What a visit begins is added behind, and moves nothing.)
   Walk& walk = walks_.front();
   bool more = next_ != nullptr && left_ > 0;
-  for (size_t i = 0; more && i < kPerTurn; ++i) {
+  for (size_t i = 0; more && i < walk.per_turn; ++i) {
     --left_;
     // The visit may close the session.
     Session* const session = std::exchange(next_, sessions_->Next(next_));

@@ -20,7 +20,8 @@ namespace weir {
 class SessionWalks final : private Runnable {
  public:
   // A visit reads a few cache lines of a session that nobody else touches: 256
-  // of them take tens of microseconds, as a turn of a busy stream does.
+  // of them take tens of microseconds, as a turn of a busy stream does. One
+  // that does more has fewer a turn.
   static constexpr size_t kPerTurn = 256;
 
   // Returns false when it has seen enough. May close the session, or others.
@@ -40,7 +41,7 @@ class SessionWalks final : private Runnable {
   // session that is in the list then and still there when its turn comes;
   // `done` runs behind the last one. As many are visited as there are at the
   // first visit, so a walk ends although connections come faster than it goes.
-  void Begin(Visit visit, Done done);
+  void Begin(Visit visit, Done done, size_t per_turn = kPerTurn);
 
   // Called before `session` leaves the list.
   void OnLeaving(Session* session) {
@@ -51,6 +52,7 @@ class SessionWalks final : private Runnable {
   struct Walk {
     Visit visit;
     Done done;
+    size_t per_turn;
   };
 
   // A turn of the first walk; a round has one, however many wait.

@@ -42,9 +42,14 @@ Worker::Worker(Options options)
     forward.worker = &metrics_;
     forwards_.push_back(std::move(forward));
   }
+  if (options_.access != nullptr && options_.access->every() != kForever) {
+    access_updates_.ScheduleNext(reactor().Now());
+  }
 }
 
-Worker::~Worker() {
+Worker::~Worker() { CutAll(); }
+
+void Worker::CutAll() {
   while (Session* session = sessions_.Front()) session->Cut();
 }
 
@@ -123,6 +128,7 @@ void Worker::Begin(size_t forward, UniqueFd fd, FdKind kind,
     return session->Start(std::move(fd), kind);
   }
   forwards_[forward].metrics->Closed(CloseReason::kResources, Duration::zero());
+  if (options_.access != nullptr) options_.access->Drop();
   options_.gate.admission->Release();
   options_.gate.loads->Finished(options_.gate.row);
 }
@@ -146,6 +152,9 @@ Session* Worker::Find(uint64_t id) {
 
 void Worker::OnSessionOpen(const Session& session) {
   session.forward().metrics->UpstreamUp(reactor().Now());
+  if (options_.access != nullptr && options_.access->open_lines()) {
+    WriteAccess(AccessEvent::kOpen, session, CloseReason::kClientFin);
+  }
   if (!options_.gate.log->Wants(LogLevel::kVerbose)) return;
   options_.gate.log->Line(LogLevel::kVerbose, OpenLine(session, reactor().Now(),
                                                        options_.gate.row));

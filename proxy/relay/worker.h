@@ -15,6 +15,9 @@
 #include "absl/functional/any_invocable.h"
 #include "metrics/registry.h"
 #include "proxy/config/forward_spec.h"
+#include "proxy/observe/access_log/access_record.h"
+#include "proxy/observe/access_log/access_sink.h"
+#include "proxy/observe/close_reason.h"
 #include "proxy/observe/forward_metrics.h"
 #include "proxy/observe/log_limiter.h"
 #include "proxy/observe/worker_metrics.h"
@@ -49,10 +52,13 @@ class Worker final : public SessionHost, private Timer {
     // No address of this forward's target took a connection. Called at most
     // once a second for each forward.
     std::function<void(size_t forward)> resolve_again;
+    // Of this worker alone, the only one that puts lines there; null: there is
+    // no access log, and it costs nothing. An every() is more than zero.
+    AccessSink* access = nullptr;
   };
 
   explicit Worker(Options options);
-  // After its loop ended. Sessions that are left are cut.
+  // After its loop ended, with CutAll().
   ~Worker();
 
   // Where it accepts for itself.
@@ -66,6 +72,9 @@ class Worker final : public SessionHost, private Timer {
   void EndIdle(Duration idle, Duration spread);
   // Ends all sessions: flushed for a second, then reset.
   void EndAll();
+  // Resets all sessions at once, for the process stops; each has its line in
+  // the access log then. After its loop ended too.
+  void CutAll();
 
   // A connection that this worker gets, with its place in the admission and in
   // the load: accepted by its own loop,
@@ -131,6 +140,11 @@ class Worker final : public SessionHost, private Timer {
   bool verify_connects() const override { return verify_connects_; }
   void OnSessionOpen(const Session& session) override;
   void OnConnectFailed(const Session& session) override;
+  void OnSessionClosing(const Session& session, CloseReason reason) override {
+    if (options_.access != nullptr) {
+      WriteAccess(AccessEvent::kClose, session, reason);
+    }
+  }
   void OnSessionClosed(Session* session, CloseReason reason) override;
   void OnSessionDetached(Session* session) override;
   void OnTimer() noexcept override;
@@ -144,6 +158,23 @@ class Worker final : public SessionHost, private Timer {
   // The session leaves this worker for good.
   void Remove(Session* session);
 
+  // A line of the access log, which there is. `reason`: of a close.
+  void WriteAccess(AccessEvent event, const Session& session,
+                   CloseReason reason);
+
+  // The lines of connections that last.
+  class AccessUpdates final : private Timer {
+   public:
+    explicit AccessUpdates(Worker* worker) : worker_(worker) {}
+    // One every() after `before`.
+    void ScheduleNext(MonoTime before);
+
+   private:
+    void OnTimer() noexcept override;
+
+    Worker* const worker_;
+  };
+
   // Ids of sessions to end, and who wants to know.
   struct KillBatch;
 
@@ -156,6 +187,7 @@ class Worker final : public SessionHost, private Timer {
   IntrusiveList<Session> sessions_;
   SessionWalks walks_;
   std::shared_ptr<KillBatch> kills_;  // whose walk has not begun; or null
+  AccessUpdates access_updates_{this};
 
   uint64_t last_id_ = 0;
 

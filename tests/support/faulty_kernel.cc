@@ -185,8 +185,15 @@ SysResult FaultyKernel::SetSockOpt(int fd, int level, int name,
 SysResult FaultyKernel::GetSockOpt(int fd, int level, int name, void* value,
                                    socklen_t* size) {
   if (level == SOL_SOCKET && name == SO_ERROR) ++error_reads_[fd];
-  return Do(Call::kGetSockOpt, fd,
-            [&] { return real_.GetSockOpt(fd, level, name, value, size); });
+  const SysResult result = Do(Call::kGetSockOpt, fd, [&] {
+    return real_.GetSockOpt(fd, level, name, value, size);
+  });
+  if (level == IPPROTO_TCP && name == TCP_INFO && result.ok() &&
+      retransmits_.count(fd) > 0) {
+    static_cast<tcp_info*>(value)->tcpi_total_retrans += retransmits_[fd];
+    retransmits_.erase(fd);
+  }
+  return result;
 }
 
 SysResult FaultyKernel::GetSockName(int fd, sockaddr* address,

@@ -75,6 +75,12 @@ class FaultyKernel final : public Kernel {
   // or ENOMEM, accepts with ECONNABORTED, connects are interrupted.
   void MakeNoise(uint64_t seed);
 
+  // TCP_INFO of this descriptor, when it is next asked for, says that this many
+  // segments more were sent again. (For loopback loses none.)
+  void AddRetransmits(int fd, uint32_t segments) {
+    retransmits_[fd] += segments;
+  }
+
   // Runs before a call that reaches the kernel.
   using Hook = std::function<void(Call call, int fd)>;
   void SetHook(Hook hook) { hook_ = std::move(hook); }
@@ -137,6 +143,7 @@ class FaultyKernel final : public Kernel {
   std::array<uint64_t, kCalls> by_call_{};
   std::map<std::pair<Call, int>, uint64_t> by_fd_;
   std::map<int, uint64_t> error_reads_;
+  std::map<int, uint32_t> retransmits_;
   std::set<int> held_;  // a connect() that seems to be in progress
   int last_accepted_ = -1;
   int last_socket_ = -1;

@@ -148,6 +148,12 @@ RelayRig::RelayRig(Options options)
     dedicated_ = std::make_unique<Gate>(GateOptions(options_.reactors));
   }
   for (size_t i = 0; i < options_.reactors; ++i) {
+    if (options_.access.has_value()) {
+      AccessSink::Options access = *options_.access;
+      access.clock = &clock_;
+      if (!access.wake) access.wake = [] {};
+      access_.push_back(std::make_unique<AccessSink>(std::move(access)));
+    }
     workers_.push_back(std::make_unique<Worker>(Worker::Options{
         .gate = GateOptions(i),
         .dedicated = dedicated_.get(),
@@ -155,7 +161,8 @@ RelayRig::RelayRig(Options options)
         .max_pipes = options_.max_pipes,
         .pipe_memory = options_.pipe_memory,
         .local_ports = options_.local_ports,
-        .resolve_again = [this](size_t) { ++resolve_again_; }}));
+        .resolve_again = [this](size_t) { ++resolve_again_; },
+        .access = access_.empty() ? nullptr : access_.back().get()}));
   }
   if (options_.resolved) Resolve({upstream_address_});
   if (!options_.accepting) return;
@@ -192,6 +199,7 @@ Gate::Options RelayRig::GateOptions(size_t row) {
 
 RelayRig::~RelayRig() {
   Finish();
+  ExpectAccessComplete();
   workers_.clear();
   dedicated_.reset();
   reactors_.clear();
@@ -243,6 +251,24 @@ void RelayRig::Finish() {
       EXPECT_EQ(paused.Count(), 0);
     }
   }
+}
+
+void RelayRig::ExpectAccessComplete() {
+  if (access_.empty()) return;
+  TakeAccess();
+  uint64_t dropped = 0;
+  for (const auto& access : access_) dropped += access->dropped().Value();
+  EXPECT_EQ(access_closes_ + dropped, Closed());
+}
+
+std::string RelayRig::TakeAccess() {
+  std::string lines;
+  for (const auto& access : access_) access->Take(SIZE_MAX, &lines);
+  constexpr std::string_view kClose = "event\":\"close\"";
+  for (size_t at = 0; (at = lines.find(kClose, at)) != lines.npos; ++at) {
+    ++access_closes_;
+  }
+  return lines;
 }
 
 TestPeer RelayRig::Dial(int receive_buffer) {

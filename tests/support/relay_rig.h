@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "proxy/config/accept_mode.h"
 #include "proxy/config/forward_spec.h"
 #include "proxy/config/shard_policy_kind.h"
+#include "proxy/observe/access_log/access_sink.h"
 #include "proxy/observe/close_reason.h"
 #include "proxy/observe/forward_metrics.h"
 #include "proxy/observe/log_writer.h"
@@ -84,6 +86,8 @@ class RelayRig {
     bool accepting = true;
     PortRange local_ports{};  // see Connector::Site
     ForwardSpec spec;         // the timers
+    // Each worker has an access log like this, with the rig's clock.
+    std::optional<AccessSink::Options> access;
   };
 
   explicit RelayRig(Options options);
@@ -185,6 +189,9 @@ class RelayRig {
   LoadMatrix& loads() { return loads_; }
   LoopMonitor& monitor(size_t i = 0) { return *monitors_[i]; }
   int resolve_again() const { return resolve_again_; }
+  AccessSink& access(size_t i = 0) { return *access_[i]; }
+  // What is in the access logs, worker by worker.
+  std::string TakeAccess();
 
  private:
   uint64_t Sum(
@@ -194,6 +201,8 @@ class RelayRig {
   void MakeReactor();
   // Lets all sessions end and looks whether they left anything.
   void Finish();
+  // Each connection that was closed has its line, or is counted.
+  void ExpectAccessComplete();
 
   const Options options_;
   const size_t fds_before_;
@@ -211,6 +220,8 @@ class RelayRig {
   LogWriter log_;
   std::vector<std::unique_ptr<LoopMonitor>> monitors_;
   std::vector<std::unique_ptr<Reactor>> reactors_;
+  std::vector<std::unique_ptr<AccessSink>> access_;
+  uint64_t access_closes_ = 0;  // lines that TakeAccess() took
   std::unique_ptr<Gate> dedicated_;
   std::vector<std::unique_ptr<Worker>> workers_;
   int resolve_again_ = 0;

@@ -4,6 +4,7 @@
 #define PROXY_OBSERVE_ACCESS_LOG_ACCESS_FORMAT_H_
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -20,8 +21,15 @@ inline constexpr std::array<std::string_view, 2> kAccessFormatNames = {
     "json", "logfmt"};
 
 // Appends one line with its end: valid UTF-8, no control characters but that
-// end, at most kMaxAccessLine bytes whatever the texts are. Times are UTC with
-// microseconds (RFC 3339), durations seconds. Any thread.
+// end, at most kMaxAccessLine bytes whatever the texts are (long ones are cut,
+// and end in "..."). Times are UTC with microseconds (RFC 3339), durations
+// seconds. The keys, always in this order; what is absent is left out:
+//
+//   time event forward connection reactor client target upstream duration
+//   connect first_byte bytes_up bytes_down client_retransmits
+//   upstream_retransmits reason
+//
+// Allocates only where a text has to be escaped, or `out` grows. Any thread.
 inline constexpr size_t kMaxAccessLine = 8 * 1024;
 void AppendAccessLine(AccessFormat format, const AccessRecord& record,
                       std::string* out);

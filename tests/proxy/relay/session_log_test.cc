@@ -158,6 +158,7 @@ class SessionLogTest : public testing::Test, private SessionHost {
   void OnConnectFailed(const Session& session) override {
     lines_.push_back(ConnectFailedLine(session));
   }
+  void OnSessionClosing(const Session&, CloseReason) override {}
   void OnSessionClosed(Session* session, CloseReason reason) override {
     lines_.push_back(
         CloseLine(*session, session->opened_at() + milliseconds(3410), reason));

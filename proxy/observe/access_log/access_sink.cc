@@ -11,7 +11,11 @@ void AccessSink::Line(AccessRecord record) {
   record.wall_nanos = options_.clock->WallNanos();
   line_.clear();
   AppendAccessLine(options_.format, record, &line_);
-  if (!ring_.Push(record.wall_nanos, line_)) return dropped_.Add();
+  if (!ring_.Push(record.wall_nanos, line_)) {
+    dropped_.Add();
+    if (record.event == AccessEvent::kClose) dropped_closes_.Add();
+    return;
+  }
   if (sleeping_.load(std::memory_order_seq_cst) &&
       sleeping_.exchange(false, std::memory_order_seq_cst)) {
     options_.wake();

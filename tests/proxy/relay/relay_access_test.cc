@@ -55,8 +55,11 @@ std::vector<json> Lines(RelayRig& rig) {
 
 // Rounds while the clock stands still.
 bool Still(RelayRig& rig, const std::function<bool()>& condition) {
-  for (int i = 0; i < 1'000'000 && !condition(); ++i) rig.Rounds(1);
-  return condition();
+  for (int i = 0; i < 1'000'000; ++i) {
+    if (condition()) return true;
+    rig.Rounds(1);
+  }
+  return false;
 }
 
 std::string NameOf(const TestPeer& peer) {
@@ -348,10 +351,11 @@ TEST_P(RelayCalls, Access_UpdatesAFewAtATime) {
   options.resolved = false;
   options.spec.connect_timeout = hours(1);
   RelayRig& rig = Make(options);
+  rig.Pass(seconds(1), milliseconds(100));
   const std::vector<TestPeer> clients = Crowd(rig, 100);
-  rig.Pass(seconds(11), milliseconds(100));
+  rig.Pass(seconds(10), milliseconds(100));
   EXPECT_TRUE(Lines(rig).empty());
-  rig.clock().Advance(seconds(10));
+  rig.clock().Advance(seconds(11));
   std::set<uint64_t> seen;
   int turns = 0;
   for (int i = 0; i < 20; ++i) {
@@ -367,9 +371,8 @@ TEST_P(RelayCalls, Access_UpdatesAFewAtATime) {
   EXPECT_EQ(seen.size(), 100u);
   EXPECT_EQ(turns, 7);
 
-  rig.clock().Advance(seconds(10));
-  rig.Rounds(1);
-  while (Lines(rig).empty()) rig.Rounds(1);  // a turn is over
+  rig.clock().Advance(seconds(11));
+  ASSERT_TRUE(Still(rig, [&] { return !Lines(rig).empty(); }));
   rig.worker().EndAll();
   rig.Rounds(20);
   const std::vector<json> lines = Lines(rig);

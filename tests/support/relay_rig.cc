@@ -257,7 +257,8 @@ void RelayRig::ExpectAccessComplete() {
   if (access_.empty()) return;
   TakeAccess();
   uint64_t dropped = 0;
-  for (const auto& access : access_) dropped += access->dropped_closes().Value();
+  for (const auto& access : access_)
+    dropped += access->dropped_closes().Value();
   EXPECT_EQ(access_closes_ + dropped, Closed());
 }
 

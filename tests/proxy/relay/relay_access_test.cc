@@ -6,21 +6,16 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
-#include "proxy/config/accept_mode.h"
-#include "proxy/config/shard_policy_kind.h"
-#include "proxy/observe/access_log/access_sink.h"
 #include "proxy/observe/close_reason.h"
 #include "proxy/observe/forward_metrics.h"
 #include "proxy/relay/session.h"
-#include "reactor/address.h"
 #include "reactor/clock.h"
+#include "tests/proxy/relay/access_lines.h"
 #include "tests/proxy/relay/relay_matrix.h"
 #include "tests/support/faulty_kernel.h"
 #include "tests/support/relay_rig.h"
@@ -30,52 +25,8 @@ namespace weir {
 namespace {
 
 using nlohmann::json;
-using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-constexpr size_t kRing = 1 << 18;
-
-RelayRig::Options Logged(AccessSink::Options access = {.ring_bytes = kRing}) {
-  RelayRig::Options options;
-  options.access = std::move(access);
-  return options;
-}
-
-std::vector<json> Lines(RelayRig& rig) {
-  const std::string text = rig.TakeAccess();
-  std::vector<json> lines;
-  for (size_t at = 0; at < text.size();) {
-    const size_t end = text.find('\n', at);
-    lines.push_back(json::parse(text.substr(at, end - at)));
-    at = end + 1;
-  }
-  return lines;
-}
-
-// Rounds while the clock stands still.
-bool Still(RelayRig& rig, const std::function<bool()>& condition) {
-  for (int i = 0; i < 1'000'000; ++i) {
-    if (condition()) return true;
-    rig.Rounds(1);
-  }
-  return false;
-}
-
-std::string NameOf(const TestPeer& peer) {
-  sockaddr_storage storage{};
-  socklen_t size = sizeof(storage);
-  auto* const name = reinterpret_cast<sockaddr*>(&storage);
-  EXPECT_EQ(::getsockname(peer.fd(), name, &size), 0);
-  return Address::FromSockaddr(name, size).ToString();
-}
-
-std::vector<TestPeer> Crowd(RelayRig& rig, size_t count) {
-  std::vector<TestPeer> clients;
-  for (size_t i = 0; i < count; ++i) clients.push_back(rig.Dial());
-  EXPECT_TRUE(rig.DriveUntil([&] { return rig.Sessions() == count; }));
-  return clients;
-}
 
 TEST_P(RelayCalls, Access_AClosedConnectionTellsAll) {
   for (const Wire& wire : kAllWires) {
@@ -299,87 +250,6 @@ TEST_P(RelayCalls, Access_AConnectionThatMovesHasOneLine) {
   EXPECT_EQ(lines[0]["bytes_down"], 11);
 }
 
-TEST_P(RelayCalls, Access_OpenLines) {
-  RelayRig& rig = Make(Logged({.open_lines = true, .ring_bytes = kRing}));
-  Link link = rig.Open();
-  std::vector<json> lines = Lines(rig);
-  ASSERT_EQ(lines.size(), 1u);
-  EXPECT_EQ(lines[0]["event"], "open");
-  EXPECT_EQ(lines[0]["upstream"], rig.upstream_address().ToString());
-  EXPECT_EQ(lines[0]["client"], NameOf(link.client));
-  EXPECT_TRUE(lines[0].contains("connect"));
-  EXPECT_TRUE(lines[0].contains("upstream_retransmits"));
-  EXPECT_FALSE(lines[0].contains("first_byte"));
-  EXPECT_FALSE(lines[0].contains("reason"));
-  // One that is never open.
-  rig.StopUpstream();
-  TestPeer refused = rig.Dial();
-  rig.ReadEnd(&refused);
-  lines = Lines(rig);
-  ASSERT_EQ(lines.size(), 1u);
-  EXPECT_EQ(lines[0]["event"], "close");
-  EXPECT_EQ(lines[0]["connection"], 2);
-}
-
-TEST_P(RelayCalls, Access_UpdatesOfConnectionsThatLast) {
-  RelayRig& rig = Make(Logged({.every = seconds(10), .ring_bytes = kRing}));
-  rig.Pass(seconds(5), milliseconds(100));
-  Link link = rig.Open();
-  rig.Pass(seconds(9), milliseconds(100));  // a look comes too early for it
-  EXPECT_TRUE(Lines(rig).empty());
-  std::vector<json> lines;
-  for (int i = 1; i <= 3; ++i) {
-    rig.Pass(seconds(10), milliseconds(100));
-    lines = Lines(rig);
-    ASSERT_EQ(lines.size(), 1u) << i;
-    EXPECT_EQ(lines[0]["event"], "update");
-    EXPECT_FALSE(lines[0].contains("reason"));
-    EXPECT_NEAR(lines[0]["duration"].get<double>(), 5 + 10 * i, 1);
-  }
-  link.client.Reset();
-  rig.ReadEnd(&link.upstream);
-  rig.Pass(seconds(21), milliseconds(100));
-  lines = Lines(rig);
-  ASSERT_EQ(lines.size(), 1u);
-  EXPECT_EQ(lines[0]["event"], "close");
-}
-
-// Many that last take many turns, and may end meanwhile.
-TEST_P(RelayCalls, Access_UpdatesAFewAtATime) {
-  RelayRig::Options options =
-      Logged({.every = seconds(10), .ring_bytes = kRing});
-  options.resolved = false;
-  options.spec.connect_timeout = hours(1);
-  RelayRig& rig = Make(options);
-  rig.Pass(seconds(1), milliseconds(100));
-  const std::vector<TestPeer> clients = Crowd(rig, 100);
-  rig.Pass(seconds(10), milliseconds(100));
-  EXPECT_TRUE(Lines(rig).empty());
-  rig.clock().Advance(seconds(11));
-  std::set<uint64_t> seen;
-  int turns = 0;
-  for (int i = 0; i < 20; ++i) {
-    rig.Rounds(1);
-    const std::vector<json> lines = Lines(rig);
-    EXPECT_LE(lines.size(), 16u);
-    turns += lines.empty() ? 0 : 1;
-    for (const json& line : lines) {
-      EXPECT_EQ(line["event"], "update");
-      EXPECT_TRUE(seen.insert(line["connection"].get<uint64_t>()).second);
-    }
-  }
-  EXPECT_EQ(seen.size(), 100u);
-  EXPECT_EQ(turns, 7);
-
-  rig.clock().Advance(seconds(11));
-  ASSERT_TRUE(Still(rig, [&] { return !Lines(rig).empty(); }));
-  rig.worker().EndAll();
-  rig.Rounds(20);
-  const std::vector<json> lines = Lines(rig);
-  EXPECT_EQ(lines.size(), 100u);
-  for (const json& line : lines) EXPECT_EQ(line["event"], "close");
-}
-
 // Whatever is cut when the process stops has its line.
 TEST_P(RelayCalls, Access_CutAll) {
   RelayRig& rig = Make(Logged());
@@ -390,32 +260,6 @@ TEST_P(RelayCalls, Access_CutAll) {
   const std::vector<json> lines = Lines(rig);
   ASSERT_EQ(lines.size(), 2u);
   for (const json& line : lines) EXPECT_EQ(line["reason"], "drain_forced");
-}
-
-// The rig compares lines and what is dropped with what was closed.
-TEST_P(RelayCalls, Access_AFullRingLosesNothingUncounted) {
-  for (const AcceptMode accept :
-       {AcceptMode::kShared, AcceptMode::kDedicated}) {
-    RelayRig::Options options = Logged({.ring_bytes = 4096});
-    options.reactors = 2;
-    options.accept = accept;
-    options.shard = ShardPolicy::kLeast;
-    options.resolved = false;
-    RelayRig& rig = Make(options);
-    size_t lines = 0;
-    for (int i = 0; i < 3; ++i) {
-      const std::vector<TestPeer> clients = Crowd(rig, 100);
-      for (size_t w = 0; w < 2; ++w) rig.worker(w).EndAll();
-      lines += Lines(rig).size();
-    }
-    EXPECT_EQ(rig.Closed(), 300u);
-    EXPECT_GT(lines, 10u);
-    EXPECT_GT(rig.access(0).dropped().Value(), 0u);
-    EXPECT_GT(rig.access(1).dropped().Value(), 0u);
-    EXPECT_EQ(lines + rig.access(0).dropped().Value() +
-                  rig.access(1).dropped().Value(),
-              300u);
-  }
 }
 
 INSTANTIATE_RELAY_CALLS();

@@ -47,11 +47,12 @@ void AppendDigits(uint64_t value, size_t digits, std::string* out) {
 // 2026-11-26T07:05:09.000123Z
 void AppendTime(int64_t wall_nanos, std::string* out) {
   using std::chrono::floor;
-  const std::chrono::sys_time<Duration> time{Duration(wall_nanos)};
+  // In microseconds a day's begin is in range, whatever the time is.
+  const std::chrono::sys_time<std::chrono::microseconds> time(
+      floor<std::chrono::microseconds>(Duration(wall_nanos)));
   const auto day = floor<std::chrono::days>(time);
   const std::chrono::year_month_day date(day);
-  const std::chrono::hh_mm_ss clock(
-      floor<std::chrono::microseconds>(time - day));
+  const std::chrono::hh_mm_ss clock(time - day);
   AppendDigits(static_cast<uint64_t>(static_cast<int>(date.year())), 4, out);
   out->push_back('-');
   AppendDigits(static_cast<unsigned>(date.month()), 2, out);

@@ -78,6 +78,26 @@ DEFINE_bool(verbose, false,
             "a line when a connection opens and one when it closes (-v)");
 DEFINE_bool(quiet, false, "print errors only");
 
+DEFINE_string(
+    access_log, "",
+    "a file, a FIFO, /dev/stdout or /dev/stderr that gets a line when "
+    "a connection has ended; SIGUSR1 opens it again");
+DEFINE_string(access_log_format, "json",
+              "how lines are written: json (an object a line) or logfmt "
+              "(key=value)");
+DEFINE_bool(access_log_open, false, "a line when a connection is open, too");
+DEFINE_string(access_log_every, "off",
+              "a line as often for a connection that lasts, such as 60s; off: "
+              "none");
+DEFINE_string(access_log_buffer, "1MiB",
+              "bytes of lines that wait for the file, of each loop; what finds "
+              "no room is counted and dropped");
+DEFINE_string(
+    file_io, "polled",
+    "how the loop hears that a write to the access log is over: "
+    "polled (a timer asks), signal (a real-time signal; regular files "
+    "only) or thread (a thread of the C library tells)");
+
 DEFINE_bool(dial, false, "with check: connect to each target too");
 DEFINE_bool(json, false, "with status: print GET /status as it is");
 DEFINE_bool(wait, false, "with drain: until the process is gone");
@@ -109,15 +129,20 @@ constexpr FlagInfo kFlags[] = {
     {"drain_timeout", "TIME", "Stopping"},
     {"verbose", "", "Output"},
     {"quiet", "", "Output"},
+    {"access_log", "FILE", "Access log"},
+    {"access_log_format", "NAME", "Access log"},
+    {"access_log_open", "", "Access log"},
+    {"access_log_every", "TIME", "Access log"},
+    {"access_log_buffer", "SIZE", "Access log"},
+    {"file_io", "NAME", "Access log"},
     {"dial", "", "Commands", "check"},
     {"json", "", "Commands", "status"},
     {"wait", "", "Commands", "drain"},
     {"timeout", "TIME", "Commands", "drain wait"},
 };
 
-constexpr std::string_view kLaterFlags[] = {"access_log",   "dump",
-                                            "dump_bytes",   "forwards_file",
-                                            "live_timeout", "log_format"};
+constexpr std::string_view kLaterFlags[] = {
+    "dump", "dump_bytes", "forwards_file", "live_timeout", "log_format"};
 
 }  // namespace
 

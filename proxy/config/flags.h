@@ -45,6 +45,14 @@ DECLARE_string(drain_timeout);
 DECLARE_bool(verbose);
 DECLARE_bool(quiet);
 
+// Access log.
+DECLARE_string(access_log);
+DECLARE_string(access_log_format);
+DECLARE_bool(access_log_open);
+DECLARE_string(access_log_every);
+DECLARE_string(access_log_buffer);
+DECLARE_string(file_io);
+
 // Of one command, or two.
 DECLARE_bool(dial);       // check
 DECLARE_bool(json);       // status

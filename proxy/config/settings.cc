@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "gflags/gflags.h"
 #include "proxy/config/accept_mode.h"
+#include "proxy/config/access_format_kind.h"
 #include "proxy/config/endpoint_parser.h"
 #include "proxy/config/flags.h"
 #include "proxy/config/host_parser.h"
@@ -23,6 +24,7 @@
 #include "proxy/config/spec_text.h"
 #include "proxy/config/suggest.h"
 #include "proxy/config/units.h"
+#include "reactor/async_file/completion.h"
 #include "reactor/clock.h"
 #include "reactor/poller.h"
 
@@ -242,6 +244,62 @@ absl::Status ReadDrain(DrainTimes* drain) {
   return absl::OkStatus();
 }
 
+// Lines of 8 KiB must find room, and nobody takes more memory than this for
+// lines by intent.
+constexpr int64_t kLeastLogBuffer = 64 * 1024;
+constexpr int64_t kMostLogBuffer = int64_t{1} << 30;
+
+absl::Status ReadLogEvery(Duration* every) {
+  const std::string& text = FLAGS_access_log_every;
+  if (text == "off") return absl::OkStatus();
+  const absl::StatusOr<Duration> time = ParseDuration(text);
+  if (!time.ok() || *time < std::chrono::seconds(1)) {
+    return Wrong("access_log_every", text, "must be off, or at least 1s");
+  }
+  *every = *time;
+  return absl::OkStatus();
+}
+
+absl::Status ReadLogBuffer(int64_t* bytes) {
+  const std::string& text = FLAGS_access_log_buffer;
+  const absl::StatusOr<int64_t> size = ParseSize(text);
+  if (!size.ok()) {
+    return Wrong("access_log_buffer", text, FirstLine(size.status()));
+  }
+  if (*size < kLeastLogBuffer || *size > kMostLogBuffer) {
+    return Wrong("access_log_buffer", text,
+                 absl::StrCat("must be from ", FormatSize(kLeastLogBuffer),
+                              " to ", FormatSize(kMostLogBuffer)));
+  }
+  *bytes = *size;
+  return absl::OkStatus();
+}
+
+absl::Status ReadAccessLog(AccessLogSettings* log) {
+  log->file = FLAGS_access_log;
+  log->open_lines = FLAGS_access_log_open;
+  for (const absl::Status& status :
+       {ReadName("access_log_format", FLAGS_access_log_format,
+                 kAccessFormatNames, "json or logfmt", &log->format),
+        ReadName("file_io", FLAGS_file_io, kAioCompletionNames,
+                 "polled, signal or thread", &log->file_io),
+        ReadLogEvery(&log->every), ReadLogBuffer(&log->buffer)}) {
+    if (!status.ok()) return status;
+  }
+  if (!log->file.empty()) return absl::OkStatus();
+  for (const char* const flag :
+       {"access_log_format", "access_log_open", "access_log_every",
+        "access_log_buffer", "file_io"}) {
+    const auto info = gflags::GetCommandLineFlagInfoOrDie(flag);
+    if (!info.is_default) {
+      return Wrong(flag, info.current_value,
+                   "is about the access log; name its file with "
+                   "--access_log=FILE");
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadBufferMemory(int64_t* bytes) {
   const absl::StatusOr<int64_t> size = ParseSize(FLAGS_buffer_memory);
   if (!size.ok()) {
@@ -283,7 +341,8 @@ absl::StatusOr<Settings> SettingsFromFlags() {
                  std::chrono::milliseconds(1), &settings.stall_threshold),
         ReadBufferMemory(&settings.buffer_memory), ReadAdmin(&settings.admin),
         ReadProbes(&settings.probes), ReadResolvers(&settings.resolvers),
-        ReadReadyFd(&settings.ready_fd), ReadDrain(&settings.drain)}) {
+        ReadReadyFd(&settings.ready_fd), ReadDrain(&settings.drain),
+        ReadAccessLog(&settings.access_log)}) {
     if (!status.ok()) return status;
   }
   settings.admin_is_default = AdminIsDefault();

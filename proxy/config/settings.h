@@ -10,8 +10,10 @@
 
 #include "absl/status/statusor.h"
 #include "proxy/config/accept_mode.h"
+#include "proxy/config/access_format_kind.h"
 #include "proxy/config/forward_spec.h"
 #include "proxy/config/shard_policy_kind.h"
+#include "reactor/async_file/completion.h"
 #include "reactor/clock.h"
 #include "reactor/poller.h"
 
@@ -24,6 +26,15 @@ struct DrainTimes {
   Duration spread =
       std::chrono::seconds(5);  // over which those ends are spread
   Duration timeout = std::chrono::seconds(25);  // what is left is reset
+};
+
+struct AccessLogSettings {
+  std::string file;  // empty: no access log
+  AccessFormat format = AccessFormat::kJson;
+  bool open_lines = false;       // a line when a connection is open
+  Duration every = kForever;     // and as often while it lasts
+  int64_t buffer = 1024 * 1024;  // bytes, of each loop
+  AioCompletion file_io = AioCompletion::kPolled;
 };
 
 struct Settings {
@@ -55,6 +66,7 @@ struct Settings {
   int ready_fd = -1;       // an open descriptor; -1: none
 
   DrainTimes drain;
+  AccessLogSettings access_log;
 
   bool verbose = false;  // a line for each connection's open and close
   bool quiet = false;    // errors only; never with verbose

@@ -99,6 +99,7 @@ absl::Status Proxy::Announce() {
     WriteInstanceFile();
   }
   if (probes_ != nullptr) report.probes = UrlOf(probes_address_);
+  report.access_log = settings_.access_log.file;
   report.took = Clock::Real().Now() - created_at_;
   for (const std::string& warning : std::exchange(warnings_, {})) {
     log_->Plain(LogLevel::kWarning, absl::StrCat("weir: ", warning));

@@ -84,6 +84,7 @@ absl::StatusOr<std::unique_ptr<Proxy>> Proxy::Create(
     }
   }
   if (absl::Status made = proxy->MakeLoops(); !made.ok()) return made;
+  if (absl::Status made = proxy->MakeAccessLog(); !made.ok()) return made;
   if (absl::Status made = proxy->MakeWorkers(); !made.ok()) return made;
   proxy->MakeWatchdog();
   if (absl::Status made = proxy->MakeUpstreams(); !made.ok()) return made;
@@ -158,8 +159,9 @@ void Proxy::PostToWorkers(std::function<void(Worker&)> task) {
 }
 
 void Proxy::OnSignal(int signal) {
-  // Reload and log rotation are not there yet: nothing to do for their signals,
-  // which must not end the process either.
+  if (signal == SIGUSR1) return ReopenAccessLog();
+  // Reload is not there yet: nothing to do for its signal, which must not end
+  // the process either.
   if (signal != SIGTERM && signal != SIGINT) return;
   // A drain that a POST began (a preStop hook) is no first signal.
   if (!std::exchange(signalled_, true)) return drain_->Begin();
@@ -194,6 +196,7 @@ absl::StatusOr<int> Proxy::Run() {
   };
   steps.open_connections = [this] { return admission_->active(); };
   steps.finished = [this] {
+    if (exit_now_.has_value()) return;  // only the access log is flushed now
     log_->Line(LogLevel::kInfo,
                absl::StrCat("drained in ", ShortDuration(drain_->elapsed())));
     control_->Stop();
@@ -232,14 +235,19 @@ absl::StatusOr<int> Proxy::Run() {
                absl::StrCat("stopped now, ", admission_->active(),
                             " connections cut"));
   }
-  const int code = exit_now_.value_or(0);
   pool_->Stop();
-  if (!pool_->JoinWithin(kLastRound)) ExitWithStuckLoop(code);
-  return code;
+  if (!pool_->JoinWithin(kLastRound)) {
+    ExitWithStuckLoop(exit_now_.value_or(0));
+  }
+  // Their loops are over. What they cut has its line, too.
+  for (const auto& worker : workers_) worker->CutAll();
+  FlushAccessLog();
+  return exit_now_.value_or(0);
 }
 
 void Proxy::ExitWithStuckLoop(int code) {
   log_->Line(LogLevel::kError, "a loop hangs: exiting without it");
+  FlushAccessLog();
   for (BoundForward& forward : bound_) {
     for (ListeningSocket& socket : forward.sockets) socket.file = {};
   }

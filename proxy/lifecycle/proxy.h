@@ -19,6 +19,7 @@
 #include "proxy/lifecycle/drain.h"
 #include "proxy/lifecycle/instance_file.h"
 #include "proxy/lifecycle/listeners.h"
+#include "proxy/observe/access_log/access_log.h"
 #include "proxy/observe/admin.h"
 #include "proxy/observe/admin_sources.h"
 #include "proxy/observe/forward_metrics.h"
@@ -30,6 +31,7 @@
 #include "proxy/relay/worker.h"
 #include "proxy/upstream/upstream_directory.h"
 #include "reactor/address.h"
+#include "reactor/async_file/aio_queue.h"
 #include "reactor/listen.h"
 #include "reactor/loop_monitor.h"
 #include "reactor/pause_log.h"
@@ -79,6 +81,7 @@ class Proxy {
 
   // The steps of Create(), in their order.
   absl::Status MakeLoops();
+  absl::Status MakeAccessLog();
   // How many pipes all loops together may have open.
   int64_t Pipes() const;
   absl::Status MakeWorkers();
@@ -96,6 +99,11 @@ class Proxy {
   void WriteInstanceFile();
   absl::Status Announce();
   void OnSignal(int signal);
+  // For SIGUSR1.
+  void ReopenAccessLog();
+  // When no worker makes lines any more: what is left of the drain's time, and a
+  // second at least; little after a second signal.
+  void FlushAccessLog();
   void StopObserving();
   // Ends the process although a loop hangs, whose thread nobody can end.
   [[noreturn]] void ExitWithStuckLoop(int code);
@@ -129,6 +137,9 @@ class Proxy {
   std::vector<std::string> warnings_;  // of start-up, printed by Announce()
   std::unique_ptr<Reactor> control_;
   std::unique_ptr<ReactorPool> pool_;
+  // Of the control loop; null without --access_log. The workers write to it.
+  std::unique_ptr<AioQueue> files_;
+  std::unique_ptr<AccessLog> access_log_;
   // Of the control loop: with AcceptMode::kDedicated it accepts for all, else
   // it takes what is left when the listeners close.
   std::unique_ptr<Gate> gate_;

@@ -15,6 +15,10 @@
 namespace weir {
 namespace {
 
+// Its file, the one before it and the one after it, and what tells of their
+// requests.
+constexpr int64_t kAccessLogFds = 4;
+
 // A connection's kind follows from what its listener is.
 FdKind KindOf(const ListeningSocket& socket) {
   return socket.address.is_unix() ? FdKind::kUnix : FdKind::kTcp;
@@ -70,6 +74,7 @@ absl::Status Proxy::MakeWorkers() {
   int64_t taken = 3 * static_cast<int64_t>(monitors_.size());
   taken += static_cast<int64_t>(CountSockets(bound_));
   if (settings_.probes.has_value()) taken += kAdminFds;
+  if (access_log_ != nullptr) taken += kAccessLogFds;
   const auto loops = static_cast<int64_t>(pool_->size());
   const int64_t pipes_each = (Pipes() + loops - 1) / loops;
   FdLimits limits{.open_files = fd_limit_,
@@ -100,6 +105,7 @@ absl::Status Proxy::MakeWorkers() {
     options.buffer_memory = static_cast<size_t>(memory) / pool_->size();
     options.max_pipes = static_cast<size_t>(pipes_each);
     options.pipe_memory = PipeMemory() / pool_->size();
+    if (access_log_ != nullptr) options.access = access_log_->sink(i);
     options.local_ports = PortRange::Ephemeral();
     options.resolve_again = [this](size_t forward) {
       control_->Post([this, forward] { upstreams_->ResolveAgain(forward); });

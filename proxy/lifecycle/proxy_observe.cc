@@ -36,6 +36,9 @@ absl::Status Proxy::MakeAdmin() {
   options.facts.created_at = created_at_;
   options.facts.poller = poller_;
   options.facts.max_connections = admission_->max();
+  if (access_log_ != nullptr) {
+    options.access_log = [this] { return access_log_->status(); };
+  }
   options.loops = LoopSources();
   for (size_t i = 0; i < workers_.size(); ++i) {
     options.workers.push_back(WorkerSourceOf(LoopName(i), workers_[i].get()));
@@ -93,6 +96,10 @@ void Proxy::RegisterMetrics() {
   }
   gate_->Register(&registry_);
   upstreams_->dns_metrics().Register(&registry_);
+  if (access_log_ != nullptr) {
+    access_log_->Register(&registry_);
+    files_->Register("weir_", &registry_);
+  }
   constexpr char kDropped[] = "weir_log_dropped_total";
   constexpr char kDroppedHelp[] = "Log lines that were not written.";
   for (const LogSink* sink : sinks_) {

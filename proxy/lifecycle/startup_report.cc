@@ -119,6 +119,9 @@ std::string FormatStartupReport(const StartupReport& report) {
     absl::StrAppend(&text, Pad(kProbesName, name_width), " ",
                     OneLine(report.probes), "  /metrics  /ready  /live\n");
   }
+  if (!report.access_log.empty()) {
+    absl::StrAppend(&text, "access log: ", OneLine(report.access_log), "\n");
+  }
   absl::StrAppend(&text, "ready in ", Took(report.took),
                   ". Ctrl-C drains up to ",
                   FormatDuration(report.drain_timeout), "; again stops now.\n");

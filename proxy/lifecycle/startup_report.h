@@ -42,6 +42,7 @@ struct StartupReport {
   // off.
   std::string admin;
   std::string probes;                         // likewise
+  std::string access_log;                     // its file; empty: off
   Duration took = Duration::zero();           // from start to here
   Duration drain_timeout = Duration::zero();  // of a drain by signal
 };

@@ -83,10 +83,11 @@ void Admin::AddQuestions() {
                    HttpAudience::kNoForeignPage);
   };
   handle("/status", [this](const HttpRequest&) {
-    return JsonResponse(kHttpOk,
-                        StatusJson(options_.facts, options_.health->phase(),
-                                   options_.inject_stall != nullptr,
-                                   *options_.registry, options_.clock));
+    return JsonResponse(
+        kHttpOk,
+        StatusJson(options_.facts, options_.health->phase(),
+                   options_.inject_stall != nullptr, options_.access_log,
+                   *options_.registry, options_.clock));
   });
   handle("/config", [this](const HttpRequest&) {
     return JsonResponse(kHttpOk, ConfigJson(options_.facts));

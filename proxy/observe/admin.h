@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "metrics/http_server.h"
 #include "metrics/registry.h"
+#include "proxy/observe/access_log/access_log_status.h"
 #include "proxy/observe/admin_loops.h"
 #include "proxy/observe/admin_sources.h"
 #include "proxy/observe/health.h"
@@ -43,6 +44,8 @@ class Admin {
     std::vector<LoopSource> loops;
     std::vector<WorkerSource> workers;
     StackNames stack_names;  // may be null
+    // Null without an access log. Called on the admin thread.
+    std::function<AccessLogStatus()> access_log;
 
     // All are called on the admin thread and must only post.
     // POST /drain; possibly several times.

@@ -24,6 +24,14 @@ Json ForwardJson(const ForwardFacts& forward) {
           {"target", forward.target}};
 }
 
+Json AccessLogJson(const AccessLogStatus& log) {
+  return {{"file", log.file},
+          {"up", log.up},
+          {"state", log.state},
+          {"lines", log.lines},
+          {"dropped", log.dropped}};
+}
+
 }  // namespace
 
 Json JsonSeconds(Duration duration) {
@@ -35,7 +43,9 @@ Json JsonWallTime(Clock* clock) {
 }
 
 Json StatusJson(const ProcessFacts& facts, Health::Phase phase,
-                bool stall_injection, const Registry& registry, Clock* clock) {
+                bool stall_injection,
+                const std::function<AccessLogStatus()>& access_log,
+                const Registry& registry, Clock* clock) {
   Json forwards = Json::array();
   for (const ForwardFacts& forward : facts.forwards) {
     forwards.push_back(ForwardJson(forward));
@@ -50,6 +60,8 @@ Json StatusJson(const ProcessFacts& facts, Health::Phase phase,
           {"drain_timeout_seconds", JsonSeconds(facts.drain_timeout)},
           {"stall_injection", stall_injection},
           {"forwards", std::move(forwards)},
+          {"access_log",
+           access_log == nullptr ? Json() : AccessLogJson(access_log())},
           {"metrics", MetricsJson(registry.Collect())}};
 }
 

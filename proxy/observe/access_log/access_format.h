@@ -3,22 +3,13 @@
 #ifndef PROXY_OBSERVE_ACCESS_LOG_ACCESS_FORMAT_H_
 #define PROXY_OBSERVE_ACCESS_LOG_ACCESS_FORMAT_H_
 
-#include <array>
 #include <cstddef>
-#include <cstdint>
 #include <string>
-#include <string_view>
 
+#include "proxy/config/access_format_kind.h"
 #include "proxy/observe/access_log/access_record.h"
 
 namespace weir {
-
-enum class AccessFormat : uint8_t {
-  kJson,    // an object a line
-  kLogfmt,  // key=value, values quoted where they need it
-};
-inline constexpr std::array<std::string_view, 2> kAccessFormatNames = {
-    "json", "logfmt"};
 
 // Appends one line with its end: valid UTF-8, no control characters but that
 // end, at most kMaxAccessLine bytes whatever the texts are (long ones are cut,

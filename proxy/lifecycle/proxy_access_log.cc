@@ -1,0 +1,139 @@
+// The access log of a proxy: opened before the first client, flushed after the
+// last.
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "proxy/lifecycle/proxy.h"
+#include "reactor/errno_status.h"
+
+namespace weir {
+namespace {
+
+// How long a file system may take to open the file at the start.
+constexpr Duration kOpenWithin = std::chrono::seconds(5);
+// What a flush gets at least, and after a second signal.
+constexpr Duration kFlushAtLeast = std::chrono::seconds(1);
+constexpr Duration kFlushNow = std::chrono::milliseconds(100);
+
+bool IsOfType(const std::string& path, mode_t type) {
+  struct stat info {};
+  return stat(path.c_str(), &info) == 0 && (info.st_mode & S_IFMT) == type;
+}
+
+// What to do about a file that cannot be opened, for an error line.
+std::string WayOut(int error, const std::string& path) {
+  switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+      return "; make its directory, or name another file";
+    case EACCES:
+    case EPERM:
+      return absl::StrCat("; let uid ", geteuid(),
+                          " write there, or name another file");
+    case EISDIR:
+      return "; name a file in it";
+    case ENXIO:
+      if (!IsOfType(path, S_IFSOCK)) return "";
+      return " (it is a socket, which cannot be opened); name a file, or put "
+             "`| cat` behind weir";
+    case ESPIPE:
+      return "; take --file_io=polled or --file_io=thread, or name a regular "
+             "file";
+    default:
+      return "; name another file";
+  }
+}
+
+}  // namespace
+
+absl::Status Proxy::MakeAccessLog() {
+  const AccessLogSettings& settings = settings_.access_log;
+  if (settings.file.empty()) return absl::OkStatus();
+  const std::string flag = absl::StrCat("--access_log=", settings.file, ": ");
+  absl::StatusOr<std::unique_ptr<AioQueue>> files = AioQueue::Create(
+      {.reactor = control_.get(), .completion = settings.file_io});
+  if (!files.ok()) return files.status();
+  files_ = *std::move(files);
+  AccessLog::Options options;
+  options.reactor = control_.get();
+  options.queue = files_.get();
+  options.path = settings.file;
+  options.loops = pool_->size();
+  options.sink.format = settings.format;
+  options.sink.open_lines = settings.open_lines;
+  options.sink.every = settings.every;
+  options.sink.ring_bytes = static_cast<size_t>(settings.buffer);
+  options.say = [this](LogLevel level, std::string_view text) {
+    log_->Line(level, text);
+  };
+  access_log_ = std::make_unique<AccessLog>(std::move(options));
+  const MonoTime deadline = control_->clock().Now() + kOpenWithin;
+  while (access_log_->opening()) {
+    const Duration left = deadline - control_->clock().Now();
+    if (left <= Duration::zero()) {
+      return absl::DeadlineExceededError(
+          absl::StrCat(flag,
+                       "not opened within 5 s: does its file system "
+                       "hang? name another file"));
+    }
+    control_->RunOnce(left);
+  }
+  const absl::Status& trouble = access_log_->trouble();
+  if (trouble.ok()) return absl::OkStatus();
+  const int error = ErrnoOf(trouble);
+  if (error == ENXIO && IsOfType(settings.file, S_IFIFO)) {
+    if (settings.file_io == AioCompletion::kSignal) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(flag,
+                       "is a FIFO, and completion by signal needs a "
+                       "regular file",
+                       WayOut(ESPIPE, settings.file)));
+    }
+    warnings_.push_back(absl::StrCat(
+        flag,
+        "nobody reads this FIFO yet; lines wait for a reader, and are "
+        "dropped when there is no more room"));
+    return absl::OkStatus();
+  }
+  return absl::Status(
+      trouble.code(),
+      absl::StrCat("--access_log: ", std::string(trouble.message()),
+                   WayOut(error, settings.file)));
+}
+
+void Proxy::ReopenAccessLog() {
+  if (access_log_ == nullptr) return;
+  log_->Line(LogLevel::kInfo, "SIGUSR1: the access log is opened again");
+  access_log_->Reopen();
+}
+
+void Proxy::FlushAccessLog() {
+  if (access_log_ == nullptr) return;
+  const MonoTime began = control_->clock().Now();
+  Duration time = kFlushAtLeast;
+  if (drain_->begun()) {
+    time = std::max(time, settings_.drain.timeout - drain_->elapsed());
+  }
+  MonoTime deadline = began + time;
+  access_log_->BeginFlush();
+  for (bool hurried = false; !access_log_->flushed();) {
+    const MonoTime now = control_->clock().Now();
+    // Such a signal may still come.
+    if (exit_now_.has_value() && !std::exchange(hurried, true)) {
+      deadline = std::min(deadline, now + kFlushNow);
+    }
+    if (now >= deadline) break;
+    control_->RunOnce(deadline - now);
+  }
+  access_log_->EndFlush();
+}
+
+}  // namespace weir

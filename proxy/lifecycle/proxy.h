@@ -101,8 +101,8 @@ class Proxy {
   void OnSignal(int signal);
   // For SIGUSR1.
   void ReopenAccessLog();
-  // When no worker makes lines any more: what is left of the drain's time, and a
-  // second at least; little after a second signal.
+  // When no worker makes lines any more: what is left of the drain's time, and
+  // a second at least; little after a second signal.
   void FlushAccessLog();
   void StopObserving();
   // Ends the process although a loop hangs, whose thread nobody can end.

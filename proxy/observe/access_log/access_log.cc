@@ -58,7 +58,7 @@ void AccessLog::Pump() {
   if (lines == 0) return Sleep();
   wrote_ = true;
   full_ = batch.size() >= most;
-  writing_since_.Set(options_.reactor->Now().time_since_epoch().count());
+  SetWriting();
   file_.Write(std::move(batch), lines);
 }
 
@@ -74,9 +74,17 @@ bool AccessLog::Empty() const {
                      [](const auto& sink) { return sink->empty(); });
 }
 
+void AccessLog::SetWriting() {
+  writing_since_.Set(options_.reactor->Now().time_since_epoch().count());
+}
+
 void AccessLog::SetState() {
   const LogFile::State state = file_.state();
-  if (state != LogFile::State::kWriting) writing_since_.Set(0);
+  if (state != LogFile::State::kWriting) {
+    writing_since_.Set(0);
+  } else if (writing_since_.Value() == 0) {
+    SetWriting();  // what waited for a file
+  }
   open_.Set(state != LogFile::State::kOpening && file_.trouble().ok() ? 1 : 0);
   const std::lock_guard<std::mutex> lock(mutex_);
   reason_ = std::string(file_.trouble().message());

@@ -89,6 +89,7 @@ class AccessLog final : private Timer {
   bool Empty() const;
   void Sleep();
   void SetState();
+  void SetWriting();
   void TellTrouble();
   bool up() const;
   uint64_t Dropped() const;

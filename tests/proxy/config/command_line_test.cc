@@ -20,11 +20,13 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proxy/config/accept_mode.h"
+#include "proxy/config/access_format_kind.h"
 #include "proxy/config/client_command.h"
 #include "proxy/config/flags.h"
 #include "proxy/config/forward_spec.h"
 #include "proxy/config/settings.h"
 #include "proxy/config/shard_policy_kind.h"
+#include "reactor/async_file/completion.h"
 #include "reactor/clock.h"
 #include "reactor/poller.h"
 
@@ -288,6 +290,59 @@ TEST_F(CommandLineTest, SaysWhatComesLater) {
             "--log-format is not supported yet");
   EXPECT_EQ(ErrorOf({"1=db:1"}, {"WEIR_LOG_FORMAT=json"}),
             "WEIR_LOG_FORMAT is not supported yet");
+}
+
+TEST_F(CommandLineTest, AccessLog) {
+  const AccessLogSettings none = SettingsOf({}).access_log;
+  EXPECT_EQ(none.file, "");
+  EXPECT_EQ(none.format, AccessFormat::kJson);
+  EXPECT_FALSE(none.open_lines);
+  EXPECT_EQ(none.every, kForever);
+  EXPECT_EQ(none.buffer, 1 << 20);
+  EXPECT_EQ(none.file_io, AioCompletion::kPolled);
+  const AccessLogSettings all =
+      SettingsOf({"--access_log=/dev/stdout", "--access_log_format=logfmt",
+                  "--access_log_open", "--access_log_every=1m",
+                  "--access_log_buffer=64KiB", "--file_io=thread"})
+          .access_log;
+  EXPECT_EQ(all.file, "/dev/stdout");
+  EXPECT_EQ(all.format, AccessFormat::kLogfmt);
+  EXPECT_TRUE(all.open_lines);
+  EXPECT_EQ(all.every, seconds(60));
+  EXPECT_EQ(all.buffer, 64 * 1024);
+  EXPECT_EQ(all.file_io, AioCompletion::kThread);
+  EXPECT_EQ(
+      SettingsOf({"--access_log=a", "--file_io=signal"}).access_log.file_io,
+      AioCompletion::kSignal);
+  EXPECT_EQ(
+      SettingsOf({"--access_log=a", "--access_log_every=off"}).access_log.every,
+      kForever);
+}
+
+TEST_F(CommandLineTest, RefusesBadValuesOfTheAccessLog) {
+  EXPECT_EQ(FlagError("--access_log_format=jsn"),
+            "--access_log_format=jsn: must be json or logfmt; did you mean "
+            "'json'?");
+  EXPECT_EQ(FlagError("--file_io=sgnal"),
+            "--file_io=sgnal: must be polled, signal or thread; did you mean "
+            "'signal'?");
+  for (const char* every : {"0", "999ms", "x"}) {
+    EXPECT_EQ(FlagError(std::string("--access_log_every=") + every),
+              std::string("--access_log_every=") + every +
+                  ": must be off, or at least 1s");
+  }
+  for (const char* buffer : {"65535", "2GiB"}) {
+    EXPECT_EQ(FlagError(std::string("--access_log_buffer=") + buffer),
+              std::string("--access_log_buffer=") + buffer +
+                  ": must be from 64KiB to 1GiB");
+  }
+  for (const char* flag : {"--access_log_format=json", "--access_log_open=true",
+                           "--access_log_every=5s", "--access_log_buffer=2MiB",
+                           "--file_io=thread"}) {
+    EXPECT_EQ(FlagError(flag), std::string(flag) +
+                                   ": is about the access log; name its file "
+                                   "with --access_log=FILE");
+  }
 }
 
 TEST_F(CommandLineTest, RefusesBadValues) {

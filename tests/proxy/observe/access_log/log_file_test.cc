@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 
@@ -132,10 +133,12 @@ TEST_F(LogFileTest, DropsTheRestOfALineWhoseFileWasRenamed) {
   Write(2);
   Expect(1, 0);
   Rename();
+  const std::string other = "a line of somebody else\n";
+  std::ofstream(path_) << other;
   disk_.room = FakeDisk::kEndless;
   Elapse(LogFile::kRetry);
   Write(1);
-  EXPECT_EQ(Contents(path_), Numbers(2, 3));
+  EXPECT_EQ(Contents(path_), other + Numbers(2, 3));
   Expect(2, 1);
 }
 

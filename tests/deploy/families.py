@@ -67,6 +67,18 @@ FAMILIES = {
     "weir_accept_errors_total": ("counter", {"reason": (
         "aborted", "descriptors", "memory", "limit", "other")}),
     "weir_log_dropped_total": ("counter", {"reason": ("full", "output")}),
+    "weir_access_log_lines_total": ("counter", {}),
+    "weir_access_log_dropped_total": ("counter", {"reason": ("full", "output", "exit")}),
+    "weir_access_log_bytes_total": ("counter", {}),
+    "weir_access_log_reopens_total": ("counter", {}),
+    "weir_access_log_up": ("gauge", {}),
+    "weir_file_requests_total": ("counter", {"kind": ("read", "write", "sync")}),
+    "weir_file_request_errors_total": ("counter", {}),
+    "weir_file_resubmissions_total": ("counter", {}),
+    "weir_file_unnoticed_total": ("counter", {}),
+    "weir_file_requests_outstanding": ("gauge", {}),
+    "weir_file_oldest_request_seconds": ("gauge", {}),
+    "weir_file_request_seconds": ("histogram", {}),
     "weir_dns_resolutions_total": ("counter", {"result": (
         "ok", "not_found", "timeout", "error")}),
     "weir_build_info": ("gauge", {"version": None}),

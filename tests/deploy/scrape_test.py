@@ -7,6 +7,7 @@ import math
 import os
 import re
 import subprocess
+import tempfile
 import threading
 import unittest
 import urllib.error
@@ -32,6 +33,8 @@ QUIET = {
     "Busy but not on a CPU", "Stalls by kind", "Stall time by cause", "Watchdog",
     "Age of the running iteration", "Bytes discarded", "Rejected", "Pauses of the process",
     "Accept errors", "Log lines dropped", "Draining", "Name look-ups by result",
+    "Access log lines B", "Access log opened again", "File requests B", "File requests C",
+    "File requests D", "File requests outstanding", "Oldest file request",
     "Iterations and events C", "Queues and timers A", "Splice fallbacks",
 }
 
@@ -162,7 +165,9 @@ class ScrapeTest(unittest.TestCase):
         dead = cls.enterClassContext(peers.DeadPort())
         specs = [spec.format(echo=server.target, echo_port=server.port, dead=dead.target,
                              lazy=lazy.target) for spec in Load.SPECS]
-        cls.proxy = cls.enterClassContext(weir.Weir(*specs, reactors=2))
+        folder = cls.enterClassContext(tempfile.TemporaryDirectory())
+        cls.proxy = cls.enterClassContext(weir.Weir(
+            *specs, "--access_log=" + os.path.join(folder, "log"), reactors=2))
         cls.addClassCleanup(lazy.close)  # What waits for it cannot hold the drain.
         cls.first_page = cls.proxy.metrics()
         cls.prometheus = cls.enterClassContext(Prometheus("%s:%d" % cls.proxy.admin))

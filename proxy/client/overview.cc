@@ -153,6 +153,7 @@ Overview MakeOverview(const StatusReading& before, const StatusReading& after,
   for (const StatusReading::Forward& forward : after.forwards) {
     overview.forwards.push_back(MakeForward(forward, start, after, window));
   }
+  overview.access_log = after.access_log;
   return overview;
 }
 

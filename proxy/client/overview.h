@@ -56,6 +56,7 @@ struct Overview {
   double seconds = 0;          // length of the window
   std::vector<LoopRow> loops;  // the control loop's last; empty: not measured
   std::vector<ForwardRow> forwards;
+  std::optional<StatusReading::AccessLog> access_log;
 };
 
 // `reactors` may be empty. When `before` is of another process, the window is

@@ -56,6 +56,16 @@ std::string UpText(const std::optional<bool>& up) {
   return *up ? "up" : "DOWN";
 }
 
+// "access log a.log  writing  17 lines, 0 dropped"
+std::string AccessLogText(const StatusReading::AccessLog& log) {
+  std::string escaped;
+  AppendEscaped(absl::StrCat("access log ", log.file, "  ", log.state, "  ",
+                             log.lines, log.lines == 1 ? " line, " : " lines, ",
+                             log.dropped, " dropped"),
+                &escaped);
+  return escaped;
+}
+
 void Append(const std::vector<std::string>& lines, std::string* text) {
   for (const std::string& line : lines) absl::StrAppend(text, line, "\n");
 }
@@ -179,6 +189,9 @@ std::string StatusText(const Overview& overview, const std::string& address) {
   Append(LoopLines(overview, false), &text);
   text += "\n";
   Append(ForwardLines(overview), &text);
+  if (overview.access_log.has_value()) {
+    absl::StrAppend(&text, "\n", AccessLogText(*overview.access_log), "\n");
+  }
   return text;
 }
 

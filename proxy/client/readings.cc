@@ -99,6 +99,12 @@ absl::StatusOr<StatusReading> ParseStatus(const std::string& body) {
                                 Texts(Field(item, "listen")),
                                 TextField(item, "target")});
   }
+  if (const Json& log = Field(*json, "access_log"); log.is_object()) {
+    reading.access_log = {.file = TextField(log, "file"),
+                          .state = TextField(log, "state"),
+                          .lines = CountField(log, "lines"),
+                          .dropped = CountField(log, "dropped")};
+  }
   const Json& metrics = Field(*json, "metrics");
   if (!metrics.is_object()) return reading;
   for (const auto& [family, value] : metrics.items()) {

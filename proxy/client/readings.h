@@ -29,12 +29,20 @@ struct StatusReading {
     Buckets buckets;   // of histograms
   };
 
+  struct AccessLog {
+    std::string file;
+    std::string state;  // "writing", "failing: ..."
+    uint64_t lines = 0;
+    uint64_t dropped = 0;
+  };
+
   std::string version;
   int64_t pid = 0;
   double uptime = 0;  // seconds, monotonic
   std::string phase;
   double drain_timeout = 0;  // seconds
   std::vector<Forward> forwards;
+  std::optional<AccessLog> access_log;                 // nothing: there is none
   std::map<std::string, std::vector<Series>> metrics;  // by family
 
   // The sum over all series of a family that have these labels; 0 for none.

@@ -1,7 +1,9 @@
 """/metrics as Prometheus' own tool sees it: at the start, under load, at rest."""
 
 import contextlib
+import os
 import subprocess
+import tempfile
 import threading
 import unittest
 
@@ -19,8 +21,9 @@ class ExpositionTest(unittest.TestCase):
 
     def test_promtool(self):
         with peers.Server(peers.echo) as server, \
+                tempfile.TemporaryDirectory() as folder, \
                 weir.Weir("a@127.0.0.1:0=" + server.target, "b@[::1]:0=localhost:1",
-                          reactors=2) as proxy:
+                          "--access_log=" + os.path.join(folder, "log"), reactors=2) as proxy:
             start = proxy.metrics()
             self.check(start)
             # Every child of a closed set is there from the start, at zero.
@@ -42,8 +45,16 @@ class ExpositionTest(unittest.TestCase):
             self.assertEqual(start.total("weir_upstream_up"), 2)
             for name in ("process_cpu_seconds_total", "process_resident_memory_bytes",
                          "process_open_fds", "process_max_fds", "process_start_time_seconds",
-                         "weir_build_info", "weir_ready", "weir_draining"):
+                         "weir_build_info", "weir_ready", "weir_draining",
+                         "weir_access_log_lines_total", "weir_access_log_bytes_total",
+                         "weir_access_log_reopens_total", "weir_access_log_up",
+                         "weir_file_request_errors_total", "weir_file_requests_outstanding",
+                         "weir_file_request_seconds_count"):
                 self.assertEqual(len(start.find(name)), 1, name)
+
+            self.assertEqual({labels["reason"] for _, labels, _ in
+                              start.find("weir_access_log_dropped_total")},
+                             {"full", "output", "exit"})
 
             stop = threading.Event()
 

@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import os
 import socket
+import tempfile
 import unittest
 
 import browser
@@ -22,9 +24,13 @@ class PageTest(unittest.TestCase):
         stack = contextlib.ExitStack()
         self.addCleanup(stack.close)
         self.server = stack.enter_context(peers.Server(peers.echo))
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        self.log = os.path.join(folder, "a-long-name-that-has-to-be-broken-somewhere", "log")
+        os.mkdir(os.path.dirname(self.log))
         self.proxy = stack.enter_context(weir.Weir(
             "p@127.0.0.1:0=" + self.server.target, "q@127.0.0.1:0=" + self.server.target,
-            "--allow_stall_injection", "--drain_timeout=50s", "--drain_idle=50s", reactors=2, quick_drain=False))
+            "--allow_stall_injection", "--drain_timeout=50s", "--drain_idle=50s",
+            "--access_log=" + self.log, reactors=2, quick_drain=False))
         self.url = "http://%s:%d/" % self.proxy.admin
         self.clients = [stack.enter_context(peers.connect(self.proxy.address(name)))
                         for name in "pqp"]
@@ -75,6 +81,8 @@ class PageTest(unittest.TestCase):
         forwards = self.chrome.text("#forward-table")
         self.assertIn(self.server.target, forwards)
         self.assertIn("up", forwards)
+        self.assertEqual(self.chrome.text("#access-log"),
+                         "Access log %s: writing. 0 lines, 0 dropped." % self.log)
         # Nothing is wider than a narrow phone.
         self.assertLessEqual(
             self.chrome.run("return page.evaluate(() => document.documentElement.scrollWidth);"),

@@ -46,6 +46,16 @@ function showHead() {
   byId("drain").disabled = status.phase === "draining";
 }
 
+function showAccessLog() {
+  const log = status.access_log;
+  const line = byId("access-log");
+  line.hidden = !log;
+  if (!log) return;
+  setText(line, `Access log ${log.file}: ${log.state}. ` +
+    `${count(log.lines)} lines, ${count(log.dropped)} dropped.`);
+  line.classList.toggle("bad", !log.up);
+}
+
 function showDrain(phaseBefore) {
   const draining = status.phase === "draining";
   byId("draining").hidden = !draining;
@@ -78,6 +88,7 @@ function onStatus(data) {
     say("weir was started anew.");
   }
   showHead();
+  showAccessLog();
   showDrain(phaseBefore);
   showFigures();
   plots.add(reading, stallThreshold);

@@ -169,6 +169,16 @@ TEST(OverviewText, IsAlignedAndShort) {
       "17       2   12.0KiB     2.00KiB\n");
 }
 
+TEST(OverviewText, NamesTheAccessLog) {
+  const absl::StatusOr<StatusReading> after = ParseStatus(
+      R"({"pid":1,"access_log":{"file":"/var/log/a\u001b","up":false,
+          "state":"failing: No space left","lines":1,"dropped":7}})");
+  ASSERT_TRUE(after.ok()) << after.status();
+  EXPECT_THAT(StatusText(MakeOverview({}, *after, {}), "x"),
+              HasSubstr("\naccess log /var/log/a\\x1b  failing: No space left  "
+                        "1 line, 7 dropped\n"));
+}
+
 TEST(OverviewText, SaysWhatItDoesNotKnow) {
   EXPECT_EQ(LagText({}), "-");
   EXPECT_EQ(LagText(std::numeric_limits<double>::infinity()), ">10s");

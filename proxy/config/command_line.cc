@@ -1,6 +1,8 @@
 #include "proxy/config/command_line.h"
 
 #include <algorithm>
+#include <chrono>
+#include <cstddef>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -23,6 +25,8 @@
 #include "proxy/config/settings.h"
 #include "proxy/config/spec_text.h"
 #include "proxy/config/suggest.h"
+#include "reactor/async_file/read_file.h"
+#include "reactor/clock.h"
 
 namespace weir {
 namespace {
@@ -30,6 +34,9 @@ namespace {
 constexpr std::string_view kCommands[] = {"check", "demo",   "drain", "help",
                                           "kill",  "status", "top",   "wait"};
 constexpr std::string_view kForwardsVariable = "WEIR_FORWARDS=";
+// Far more than any machine has ports for; and somebody waits at a terminal.
+constexpr size_t kLargestForwardsFile = 1 << 20;
+constexpr Duration kForwardsFilePatience = std::chrono::seconds(10);
 
 bool Contains(absl::Span<const std::string_view> words, std::string_view word) {
   return std::find(words.begin(), words.end(), word) != words.end();
@@ -55,9 +62,23 @@ std::vector<std::string> ForwardsFromEnv(absl::Span<const std::string> env) {
   return forwards;
 }
 
+// Those of the command line and of --forwards_file.
+absl::StatusOr<std::vector<ForwardSpec>> AllForwards(
+    const std::vector<std::string>& texts) {
+  if (FLAGS_forwards_file.empty()) return ParseForwards(texts);
+  absl::StatusOr<std::string> text = ReadFileNow(
+      FLAGS_forwards_file, kLargestForwardsFile, kForwardsFilePatience);
+  if (!text.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--forwards_file: ", Printable(std::string(text.status().message()))));
+  }
+  const ForwardsFile file{FLAGS_forwards_file, *std::move(text)};
+  return ParseForwards(texts, &file);
+}
+
 absl::StatusOr<std::vector<ForwardSpec>> ReadForwards(
     const std::vector<std::string>& texts, const Settings& settings) {
-  absl::StatusOr<std::vector<ForwardSpec>> forwards = ParseForwards(texts);
+  absl::StatusOr<std::vector<ForwardSpec>> forwards = AllForwards(texts);
   if (!forwards.ok()) return forwards.status();
   for (const ForwardSpec& forward : *forwards) {
     // An admin port that nobody asked for moves by itself.
@@ -65,12 +86,12 @@ absl::StatusOr<std::vector<ForwardSpec>> ReadForwards(
         ListenersCollide(forward.listen, *settings.admin)) {
       return absl::InvalidArgumentError(
           absl::StrCat("--admin=", FLAGS_admin, ": ", forward.name,
-                       " listens there (", forward.text, ")"));
+                       " listens there (", forward.Written(), ")"));
     }
     if (settings.probes && ListenersCollide(forward.listen, *settings.probes)) {
       return absl::InvalidArgumentError(
           absl::StrCat("--probes=", FLAGS_probes, ": ", forward.name,
-                       " listens there (", forward.text, ")"));
+                       " listens there (", forward.Written(), ")"));
     }
   }
   if (settings.probes && settings.admin && !settings.admin_is_default &&
@@ -126,6 +147,8 @@ absl::StatusOr<CommandLine> Interpret(std::vector<std::string> arguments,
   const absl::StatusOr<Settings> settings = SettingsFromFlags();
   if (!settings.ok()) return settings.status();
   if (command == "demo") {
+    // (A variable may be there for a proxy, as WEIR_FORWARDS.)
+    if (Contains(flags, "forwards_file")) arguments = {"--forwards_file"};
     if (!arguments.empty()) {
       return absl::InvalidArgumentError(absl::StrCat(
           "weir demo brings its own forward: ", Quote(arguments[0]),
@@ -133,8 +156,9 @@ absl::StatusOr<CommandLine> Interpret(std::vector<std::string> arguments,
     }
     return DemoCommand{*settings};
   }
-  if (arguments.empty()) arguments = ForwardsFromEnv(env);
-  if (arguments.empty()) {
+  const bool has_file = !FLAGS_forwards_file.empty();
+  if (arguments.empty() && !has_file) arguments = ForwardsFromEnv(env);
+  if (arguments.empty() && !has_file) {
     return absl::InvalidArgumentError(
         command == "check" ? "nothing to check: weir check FORWARD..."
                            : ShortUsage());

@@ -47,14 +47,17 @@ struct VersionCommand {
 using CommandLine = std::variant<RunCommand, CheckCommand, DemoCommand,
                                  ClientCommand, HelpCommand, VersionCommand>;
 
-// `env` is environ: NAME=VALUE strings, then null. Forwards of the command line
-// come from WEIR_FORWARDS (separated by spaces) when it has none itself.
+// `env` is environ: NAME=VALUE strings, then null. Forwards are those of the
+// command line, then those of --forwards_file; where neither is given, those of
+// WEIR_FORWARDS (separated by spaces).
 //
 // InvalidArgument is bad usage: "weir: " and its message go to stderr, exit 2.
 // Errors of flags are one line; those of a forward are three (forward_spec.h).
 //
 // Sets gflags' flags, a state of the process: call it once, at start, while
-// there is one thread. The result does not change when flags do.
+// there is one thread. The result does not change when flags do. To read
+// --forwards_file it starts threads, with all signals blocked, and waits 10 s
+// at most; signals of the caller should still end the process then.
 absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv,
                                              const char* const* env);
 

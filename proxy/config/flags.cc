@@ -9,6 +9,10 @@
 #include "absl/types/span.h"
 #include "gflags/gflags.h"
 
+DEFINE_string(forwards_file, "",
+              "a file, or a pipe, of more forwards: one a line, and # starts a "
+              "comment");
+
 DEFINE_string(
     poller, "epoll",
     "how loops wait: epoll, poll, select or io_uring (epoll where the "
@@ -107,6 +111,7 @@ namespace weir {
 namespace {
 
 constexpr FlagInfo kFlags[] = {
+    {"forwards_file", "FILE", "Forwards"},
     {"poller", "NAME", "Loops"},
     {"reactors", "N", "Loops"},
     {"affinity", "", "Loops"},
@@ -141,8 +146,8 @@ constexpr FlagInfo kFlags[] = {
     {"timeout", "TIME", "Commands", "drain wait"},
 };
 
-constexpr std::string_view kLaterFlags[] = {
-    "dump", "dump_bytes", "forwards_file", "live_timeout", "log_format"};
+constexpr std::string_view kLaterFlags[] = {"dump", "dump_bytes",
+                                            "live_timeout", "log_format"};
 
 }  // namespace
 

@@ -13,6 +13,9 @@
 #include "absl/types/span.h"
 #include "gflags/gflags_declare.h"
 
+// What to forward.
+DECLARE_string(forwards_file);
+
 // Loops.
 DECLARE_string(poller);
 DECLARE_int32(reactors);

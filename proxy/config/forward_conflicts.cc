@@ -143,7 +143,9 @@ bool AnyPair(const std::vector<Place>& a, const std::vector<Place>& b,
 absl::Status Error(const ParsedForward& forward, size_t offset,
                    const std::string& message) {
   const SpecText spec(forward.spec.text);
-  return spec.Error(spec.text().substr(offset), message);
+  const std::string& place = forward.spec.place;
+  return spec.Error(spec.text().substr(offset),
+                    place.empty() ? message : place + ": " + message);
 }
 
 // Follows targets to listeners, depth first, and finds a way back.
@@ -223,7 +225,7 @@ absl::Status CheckConflicts(absl::Span<const ParsedForward> forwards) {
       if (!AnyPair(places, listeners[i], Collide)) continue;
       return Error(forward, forward.listen,
                    absl::StrCat("another forward listens there already: ",
-                                forwards[i].spec.text));
+                                forwards[i].spec.Written()));
     }
     listeners.push_back(std::move(places));
     const auto [other, inserted] =
@@ -231,7 +233,7 @@ absl::Status CheckConflicts(absl::Span<const ParsedForward> forwards) {
     if (!inserted) {
       return Error(forward, forward.name,
                    absl::StrCat("another forward is named ", forward.spec.name,
-                                " (", other->second->text,
+                                " (", other->second->Written(),
                                 "): put a name of its own in front, NAME@"));
     }
   }

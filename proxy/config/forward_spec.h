@@ -75,6 +75,20 @@ struct ForwardSpec {
   SpliceMode splice = SpliceMode::kAuto;
 
   std::string text;  // the spec as it was given, for messages
+  // "FILE:LINE" of a file of forwards; empty: of the command line, or
+  // WEIR_FORWARDS.
+  std::string place;
+
+  // What a message shows of a forward that it names besides another.
+  std::string Written() const {
+    return place.empty() ? text : place + ": " + text;
+  }
+};
+
+// A file of forwards, read.
+struct ForwardsFile {
+  std::string name;  // as the user wrote it, for messages
+  std::string text;
 };
 
 // Parses one FORWARD. InvalidArgument's message is what a person reads: what is
@@ -87,9 +101,11 @@ struct ForwardSpec {
 absl::StatusOr<ForwardSpec> ParseForward(std::string_view text);
 
 // Parses all of them; names must be unique, and no forward may be its own
-// target.
+// target. Those of `file`, unless it is null, come behind `texts`; an error
+// that is about one of these has "FILE:LINE: " in front (forwards_file.h), and
+// it is an error when there is a file and no forward at all.
 absl::StatusOr<std::vector<ForwardSpec>> ParseForwards(
-    absl::Span<const std::string> texts);
+    absl::Span<const std::string> texts, const ForwardsFile* file = nullptr);
 
 }  // namespace weir
 

@@ -39,6 +39,7 @@ Examples
   weir [::1]:8080=[2001:db8::5]:80
   weir 127.0.0.1:2375=/var/run/docker.sock
   weir 0=db:5432 --ports_file=/run/weir.ports
+  weir --forwards_file=/etc/weir/forwards
   WEIR_FORWARDS="pg@5432=db:5432 web@8080=app:80" weir
 
 FORWARD is [NAME@]LISTEN=TARGET[+KEY:VALUE]... or [BIND:]PORT:HOST:PORT
@@ -72,7 +73,8 @@ Keys (times in ms, s, m or h: 250ms, 1.5s)
 constexpr char kAfterFlags[] = R"(
 A flag may also be a variable, WEIR_REACTORS=2, or a line --reactors=2 of a file
 that --flagfile=FILE names (# starts a comment). The command line wins over
-variables, variables over files. WEIR_FORWARDS counts when no FORWARD is given.
+variables, variables over files. WEIR_FORWARDS counts when neither a FORWARD nor
+a file of them is given.
 
 Signals
   SIGTERM, SIGINT   drain: /ready says 503, listeners close, idle connections

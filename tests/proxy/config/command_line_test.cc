@@ -284,8 +284,7 @@ TEST_F(CommandLineTest, RefusesFlagsOfLibraries) {
 }
 
 TEST_F(CommandLineTest, SaysWhatComesLater) {
-  EXPECT_EQ(FlagError("--forwards_file=x"),
-            "--forwards_file is not supported yet");
+  EXPECT_EQ(FlagError("--dump=x"), "--dump is not supported yet");
   EXPECT_EQ(FlagError("--log-format=json"),
             "--log-format is not supported yet");
   EXPECT_EQ(ErrorOf({"1=db:1"}, {"WEIR_LOG_FORMAT=json"}),

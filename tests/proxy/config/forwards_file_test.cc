@@ -1,6 +1,5 @@
 // A file of forwards: what is one, and where errors point.
 
-#include <cstddef>
 #include <string>
 #include <vector>
 

@@ -52,7 +52,7 @@ def _used():
         return option.rstrip(b"\0").decode()
 
 
-def describe():
+def describe(command="tests/bench/run"):
     """{what: text}"""
     model = re.search(r"^model name\s*:\s*(.*)$", _read("/proc/cpuinfo"), re.M)
     return {"kernel": "Linux " + os.uname().release,
@@ -61,4 +61,4 @@ def describe():
             "congestion control": congestion_control(),
             "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
             "load before": "%.2f" % os.getloadavg()[0],
-            "command": " ".join(["tests/bench/run", *sys.argv[1:]])}
+            "command": " ".join([command, *sys.argv[1:]])}

@@ -19,28 +19,12 @@ def value(page, name, **labels):
     return sum(found) if found else None
 
 
-class Histogram:
-    """What came between two pages. Bounds and sum are in seconds."""
+class Buckets:
+    """A histogram: {upper bound: how many are at or below it}, ascending."""
 
-    def __init__(self, before, after, name, **labels):
-        def difference(suffix):
-            return (value(after, name + suffix, **labels) or 0) - (
-                value(before, name + suffix, **labels) or 0)
-
-        self.count = difference("_count")
-        self.sum = difference("_sum")
-        if not self.count:
-            raise SystemExit("weir counts no %s%s" % (name, labels))
-        bounds = {own["le"] for n, own, _ in after if n == name + "_bucket"}
-        self.cumulative = {}
-        for bound in sorted(bounds, key=float):
-            labels["le"] = bound
-            self.cumulative[float(bound)] = (
-                (value(after, name + "_bucket", **labels) or 0) -
-                (value(before, name + "_bucket", **labels) or 0))
-
-    def mean(self):
-        return self.sum / self.count
+    def __init__(self, cumulative):
+        self.cumulative = cumulative
+        self.count = max(cumulative.values())
 
     def over(self, bound):
         """The share above a bound of a bucket."""
@@ -57,3 +41,28 @@ class Histogram:
                     q * self.count - last) / (count - last)
             last_bound, last = bound, count
         return last_bound
+
+
+class Histogram(Buckets):
+    """What came between two pages. Bounds and sum are in seconds."""
+
+    def __init__(self, before, after, name, **labels):
+        def difference(suffix):
+            return (value(after, name + suffix, **labels) or 0) - (
+                value(before, name + suffix, **labels) or 0)
+
+        count = difference("_count")
+        self.sum = difference("_sum")
+        if not count:
+            raise SystemExit("weir counts no %s%s" % (name, labels))
+        bounds = {own["le"] for n, own, _ in after if n == name + "_bucket"}
+        cumulative = {}
+        for bound in sorted(bounds, key=float):
+            labels["le"] = bound
+            cumulative[float(bound)] = (
+                (value(after, name + "_bucket", **labels) or 0) -
+                (value(before, name + "_bucket", **labels) or 0))
+        super().__init__(cumulative)
+
+    def mean(self):
+        return self.sum / self.count

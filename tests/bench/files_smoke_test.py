@@ -54,7 +54,6 @@ class WaysTest(Scratch):
         self.assertEqual(first, "begun")
         answer = json.loads(answers[0])
         self.assertGreater(answer["round_trips"], 0)
-        self.assertGreater(answer["cpu_seconds"], 0)
         self.assertGreater(sum(answer["lag_ns"]), 0)
         total = answer["total"]
         self.assertGreater(total["written"], 0)
@@ -152,8 +151,8 @@ class FilesTest(Scratch):
         with open(self.json) as f:
             disks = json.load(f)["disks"]
         self.assertEqual(list(disks), ["slow", "hang"])
-        # The disk held the loop that writes on its own: its clients saw that.
-        self.assertGreaterEqual(disks["hang"]["blocking"][0]["max_us"], 1e5)
+        for samples in disks.values():
+            self.assertEqual({len(rounds) for rounds in samples.values()}, {1})
 
     def test_a_signal_leaves_nothing(self):
         self.need_fuse()

@@ -36,6 +36,8 @@ def sample(answer):
     total = answer["total"]
     if total["logged"] != total["written"] + total["dropped"]:
         raise SystemExit("file_writes lost lines: %s" % total)
+    # (The clients can be told before the loop has counted.)
+    logged = max(1, answer["logged"])
     bounds = [ns / 1e9 for ns in answer["lag_bounds_ns"]] + [float("inf")]
     cumulative, sofar = {}, 0
     for bound, nanos in zip(bounds, answer["lag_ns"]):
@@ -44,8 +46,8 @@ def sample(answer):
     lag = scrape.Buckets(cumulative)
     return {"rate": answer["round_trips"] / answer["seconds"],
             "lines": answer["written"] / answer["seconds"],
-            "dropped": answer["dropped"] / answer["logged"],
-            "cpu": LINES * answer["cpu_seconds"] / answer["logged"],
+            "dropped": answer["dropped"] / logged,
+            "cpu": LINES * answer["cpu_seconds"] / logged,
             "lag_mean": answer["lag_integral"] / (sofar / 1e9),
             "lag_p50": lag.quantile(0.5), "lag_p99": lag.quantile(0.99),
             "lag_max": lag.quantile(1),

@@ -26,8 +26,8 @@ class EchoTraffic {
     double seconds = 0;
     LatencyLog latency;
   };
-  // Goes on from where it stopped. The last messages are under way when it
-  // returns.
+  // Goes on from where it stopped, for so long and until a message came back.
+  // The last ones are under way when it returns.
   Result Run(std::chrono::milliseconds time);
   // Waits for the last answers.
   void Finish();

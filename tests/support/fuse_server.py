@@ -21,6 +21,7 @@ import time
 
 _MOST = 128 << 10  # bytes of a read or write
 _BIG_WRITES, _MAX_PAGES = 1 << 5, 1 << 22
+_NO_FLUSH = 1 << 5  # FOPEN_NOFLUSH
 _MODE, _UID, _GID, _SIZE = 1, 2, 4, 8  # FATTR_...
 _NO_ANSWER = (2, 36, 42)  # FORGET, INTERRUPT, BATCH_FORGET
 # What `fail` and `delay` name.
@@ -118,16 +119,19 @@ class Files:
             raise OSError(errno.EINVAL, "")
         self.rename(node, body, 16)
 
+    # Where a close is told to the disk (FLUSH), the kernel waits for the answer
+    # uninterruptibly, even at the end of a process: so it is not.
+
     def open(self, node, body):
         # The kernel says where each write goes.
         flags = struct.unpack_from("=I", body)[0] & ~(os.O_APPEND | os.O_NOFOLLOW)
-        return struct.pack("=Q2I", os.open(self._path(node), flags), 0, 0)
+        return struct.pack("=Q2I", os.open(self._path(node), flags), _NO_FLUSH, 0)
 
     def create(self, node, body):
         flags, mode = struct.unpack_from("=2I", body)
         fd = os.open(_name(body[16:]), flags & ~os.O_APPEND, stat.S_IMODE(mode),
                      dir_fd=self._nodes[node])
-        return self._entry(node, _name(body[16:])) + struct.pack("=Q2I", fd, 0, 0)
+        return self._entry(node, _name(body[16:])) + struct.pack("=Q2I", fd, _NO_FLUSH, 0)
 
     def read(self, _, body):
         fd, offset, size = struct.unpack_from("=2QI", body)
@@ -252,8 +256,6 @@ class Server:
         time.sleep(self._delays.get(operation, 0))
         error, answer = self._errors.get(operation, 0), None
         if not error:
-            # What is not there is ENOSYS. Where that is FLUSH, the kernel does not
-            # wait at the next close either, not even at that of a process's end.
             error = errno.ENOSYS
             if operation in self._files.operations:
                 error, answer = self._do(operation, node, request[40:])

@@ -1,4 +1,4 @@
-"""What deploy/ ships for Prometheus and Grafana, as the tests read it."""
+"""What deploy/ ships for Prometheus, Grafana and logrotate, as the tests read it."""
 
 import json
 import os
@@ -8,6 +8,7 @@ PROMETHEUS = os.path.abspath("deploy/prometheus")
 CONFIG = os.path.join(PROMETHEUS, "prometheus.yml")
 RULES = os.path.join(PROMETHEUS, "weir.rules.yml")
 DASHBOARD = os.path.abspath("deploy/grafana/weir.json")
+LOGROTATE = os.path.abspath("deploy/logrotate/weir")
 
 
 def read(path):

@@ -1,39 +1,14 @@
 """Churn leaves nothing behind: descriptors, memory and accounts at rest. Most
 connections end well; among them some are reset, and some find no upstream."""
 
-import json
-import os
-import subprocess
 import unittest
 
+import loads
 import peers
 import weir
 
 CONNECTIONS = 20000
 ODD = 1000
-
-
-class Load:
-    """tests/bench/load: both peers of the proxy in one fast process."""
-
-    def __init__(self):
-        self.process = subprocess.Popen(
-            [os.environ.get("LOAD", "bazel-bin/tests/bench/load")], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, text=True)
-        self.port = json.loads(self.process.stdout.readline())["port"]
-
-    def run(self, *command):
-        self.process.stdin.write(" ".join(str(c) for c in command) + "\n")
-        self.process.stdin.flush()
-        answer = json.loads(self.process.stdout.readline())
-        if "error" in answer:
-            raise AssertionError(answer)
-        return answer
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.stdout.close()
-        self.process.wait(weir.LONG)
 
 
 class RestTest(unittest.TestCase):
@@ -52,7 +27,7 @@ class RestTest(unittest.TestCase):
                 client.recv(1)
 
     def run_poller(self, poller):
-        load = Load()
+        load = loads.Load()
         self.addCleanup(load.close)
         with peers.Server(peers.echo) as server, peers.DeadPort() as dead, \
                 weir.Weir("c@127.0.0.1:0=127.0.0.1:%d" % load.port,

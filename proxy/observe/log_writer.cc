@@ -258,8 +258,8 @@ LogWriter::LogWriter(Options options)
       ring_bytes_(options.ring_bytes),
       exit_wait_(options.exit_wait) {
   if (shared_->fd < 0) return;
-  absl::StatusOr<std::thread> thread = StartQuietThread(
-      "log", [shared = shared_] { shared->WriterMain(); });
+  absl::StatusOr<std::thread> thread =
+      StartQuietThread("log", [shared = shared_] { shared->WriterMain(); });
   // Without it the rings fill up and drop; weir itself needs no log.
   if (thread.ok()) thread_ = *std::move(thread);
 }

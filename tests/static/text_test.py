@@ -67,7 +67,9 @@ class TextTest(unittest.TestCase):
                    project.files("*.cc")
                    if path.parts[0] in ("metrics", "proxy", "reactor")]
         found = project.lines_with(REAL_TIME, sources)
-        elsewhere = [line for line in found if not line.startswith(clock)]
+        # (A timer that is set by a clock does not read it.)
+        elsewhere = [line for line in found
+                     if not line.startswith(clock) and "timerfd_create" not in line]
         self.assertEqual(elsewhere, [])
         # The expression does find such a line.
         self.assertNotEqual(found, [])

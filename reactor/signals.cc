@@ -59,8 +59,9 @@ absl::Status BlockSignals() {
   struct sigaction back {};
   back.sa_sigaction = HandBack;
   back.sa_flags = SA_SIGINFO | SA_RESTART;
-  for (const int signal : kSignals) {
-    if (sigaction(signal, &back, nullptr) != 0) {
+  for (int signal = 1; signal <= SIGRTMAX; ++signal) {
+    if (sigismember(&set, signal) == 1 &&
+        sigaction(signal, &back, nullptr) != 0) {
       return ErrnoStatus(errno, "cannot handle a signal");
     }
   }

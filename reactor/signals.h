@@ -16,10 +16,10 @@ namespace weir {
 
 // Blocks SIGTERM, SIGINT, SIGHUP, SIGUSR1 and FileSignal() in the calling
 // thread, and so in all that it starts: call it before the first thread (L01).
-// A thread that has one of the first four unblocked all the same (glibc's of
-// SIGEV_THREAD do) hands it back instead of ending the process. Ignores
-// SIGPIPE, which splice(2) to a dead socket raises whatever its flags, and
-// SIGXFSZ, so that a write beyond RLIMIT_FSIZE is an errno.
+// A thread that has one of them unblocked all the same (glibc's of SIGEV_THREAD
+// do) hands it back instead of ending the process. Ignores SIGPIPE, which
+// splice(2) to a dead socket raises whatever its flags, and SIGXFSZ, so that a
+// write beyond RLIMIT_FSIZE is an errno.
 absl::Status BlockSignals();
 
 // A real-time signal, of which each one sent is queued: for the ends of

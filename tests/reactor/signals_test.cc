@@ -112,7 +112,7 @@ TEST(BlockSignalsTest, ThreadThatDoesNotBlockHandsThemBack) {
     sigset_t none, all, pending;
     sigemptyset(&none);
     ASSERT_EQ(pthread_sigmask(SIG_SETMASK, &none, &all), 0);
-    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) {
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, FileSignal()}) {
       ASSERT_EQ(kill(getpid(), signal), 0);  // comes here before it returns
       ASSERT_EQ(sigpending(&pending), 0);
       EXPECT_EQ(sigismember(&pending, signal), 1) << signal;

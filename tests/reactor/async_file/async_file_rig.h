@@ -211,7 +211,9 @@ struct FullPipe {
     while (write(in.get(), filler.data(), filler.size()) > 0) {
       size += filler.size();
     }
-    if (blocking) EXPECT_EQ(fcntl(in.get(), F_SETFL, 0), 0);
+    if (blocking) {
+      EXPECT_EQ(fcntl(in.get(), F_SETFL, 0), 0);
+    }
   }
   // What came behind the filler, at least `want` bytes of it.
   std::string Drain(size_t want) {

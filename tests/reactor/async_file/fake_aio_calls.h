@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "reactor/async_file/aio_calls.h"
+#include "reactor/async_file/aio_request.h"
 
 namespace weir {
 
@@ -50,20 +51,24 @@ class FakeAioCalls final : public AioCalls {
   // How often it was asked whether a request is over.
   int looks() const { return looks_; }
 
-  int Read(aiocb* request) override { return Submit(Kind::kRead, request); }
-  int Write(aiocb* request) override { return Submit(Kind::kWrite, request); }
+  int Read(aiocb* request) override {
+    return Submit(AioKind::kReading, request);
+  }
+  int Write(aiocb* request) override {
+    return Submit(AioKind::kWriting, request);
+  }
   int Sync(int, aiocb* request) override {
-    return Submit(Kind::kSync, request);
+    return Submit(AioKind::kSyncing, request);
   }
   int List(std::span<aiocb*> requests) override {
-    if (broken_after_ < 0 && !hanging_ && most_ == kAll) {
+    if (AllIsWell()) {
       submissions_ += static_cast<int>(requests.size());
       return AioCalls::Real().List(requests);
     }
     int taken = 0;
     for (aiocb* request : requests) {
       if (taken++ == broken_after_) break;
-      Submit(Kind::kRead, request);
+      Submit(AioKind::kReading, request);
       while (!hanging_ && AioCalls::Real().Error(request) == EINPROGRESS) {
         aio_suspend(&request, 1, nullptr);
       }
@@ -85,8 +90,12 @@ class FakeAioCalls final : public AioCalls {
   void Cancel(int fd) override { AioCalls::Real().Cancel(fd); }
 
  private:
-  enum class Kind { kRead, kWrite, kSync };
   static constexpr size_t kAll = ~size_t{0};
+
+  bool AllIsWell() const {
+    return broken_after_ < 0 && !hanging_ && most_ == kAll && !lose_notices_ &&
+           refused_.second == 0 && failing_.second == 0;
+  }
 
   static bool Take(std::pair<int, int>* errors) {
     if (errors->second == 0) return false;
@@ -100,7 +109,7 @@ class FakeAioCalls final : public AioCalls {
     for (size_t i = 0; i < request->aio_nbytes; ++i) bytes[i] = bytes[i];
   }
 
-  int Submit(Kind kind, aiocb* request) {
+  int Submit(AioKind kind, aiocb* request) {
     ++submissions_;
     if (Take(&refused_)) return refused_.first;
     if (lose_notices_) request->aio_sigevent.sigev_notify = SIGEV_NONE;
@@ -116,13 +125,13 @@ class FakeAioCalls final : public AioCalls {
     return Pass(kind, request);
   }
 
-  static int Pass(Kind kind, aiocb* request) {
+  static int Pass(AioKind kind, aiocb* request) {
     switch (kind) {
-      case Kind::kRead:
+      case AioKind::kReading:
         return AioCalls::Real().Read(request);
-      case Kind::kWrite:
+      case AioKind::kWriting:
         return AioCalls::Real().Write(request);
-      case Kind::kSync:
+      case AioKind::kSyncing:
         break;
     }
     return AioCalls::Real().Sync(O_DSYNC, request);
@@ -134,7 +143,7 @@ class FakeAioCalls final : public AioCalls {
   int broken_after_ = -1;
   bool lose_notices_ = false;
   bool hanging_ = false;
-  std::map<aiocb*, Kind> hung_;
+  std::map<aiocb*, AioKind> hung_;
   std::map<const aiocb*, int> failed_;
   int submissions_ = 0;
   int looks_ = 0;

@@ -43,7 +43,8 @@ class AccessLogFaultsTest(unittest.TestCase):
 
     def start(self, path, *args, **kwargs):
         return weir.Weir("a@127.0.0.1:0=127.0.0.1:%d" % self.load.port, self.steady,
-                         "--access_log=" + path, "--access_log_buffer=64KiB", *args, reactors=2, **kwargs)
+                         "--access_log=" + path, "--access_log_buffer=64KiB", *args,
+                         reactors=2, **kwargs)
 
     def connect(self, proxy, count):
         """So many connections, with a round trip each."""

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <latch>
 #include <string>
 #include <thread>
 
@@ -16,10 +17,14 @@ TEST(QuietThreadTest, TakesNoSignals) {
   ASSERT_EQ(pthread_sigmask(SIG_SETMASK, nullptr, &before), 0);
   ASSERT_EQ(sigismember(&before, SIGTERM), 0);
   char name[16] = {};
-  auto thread = StartQuietThread(
-      "quiet", [&] { pthread_sigmask(SIG_SETMASK, nullptr, &inside); });
+  std::latch named(1);
+  auto thread = StartQuietThread("quiet", [&] {
+    pthread_sigmask(SIG_SETMASK, nullptr, &inside);
+    named.wait();
+  });
   ASSERT_TRUE(thread.ok()) << thread.status();
   pthread_getname_np(thread->native_handle(), name, sizeof(name));
+  named.count_down();
   thread->join();
   EXPECT_STREQ(name, "quiet");
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGRTMIN + 3}) {

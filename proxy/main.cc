@@ -1,5 +1,7 @@
 // Compose and run, nothing else.
 
+#include <signal.h>
+
 #include <iostream>
 #include <memory>
 #include <string>
@@ -67,6 +69,9 @@ int Execute(weir::DemoCommand command) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // A rotation of logs tells every process of this name. (The proxy's loop
+  // takes the signal: BlockSignals().)
+  signal(SIGUSR1, SIG_IGN);
   // What glog says (a broken invariant) belongs on stderr, not into files.
   FLAGS_logtostderr = true;
   google::InitGoogleLogging(argv[0]);

@@ -79,6 +79,7 @@ a file of them is given.
 Signals
   SIGTERM, SIGINT   drain: /ready says 503, listeners close, idle connections
                     are told to end, active ones run on; a second one stops now
+  SIGUSR1           the access log is opened again
 
 Exit codes
   0  drained, or all was well     1  cannot listen, or another failure

@@ -108,9 +108,10 @@ def plots(report):
 
 def machine_line(report):
     about = report["machine"]
-    return "%s cores, %s, %s, %s; medians of %d rounds, in random order within each" % (
-        about["cores"], about["processor"], about["kernel"], about["file system"],
-        report["rounds"])
+    return "%s cores, %s, %s, %s; medians of %d rounds (%d of what hangs), in random order " \
+        "within each" % (
+            about["cores"], about["processor"], ".".join(about["kernel"].split(".")[:2]),
+            about["file system"], report["rounds"], (report["rounds"] + 1) // 2)
 
 
 def text(report, plot_files=()):

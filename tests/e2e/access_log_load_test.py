@@ -49,6 +49,8 @@ class AccessLogLoadTest(unittest.TestCase):
         self.assertTrue(all(per_file))
         self.assertEqual(len(records), lines)
         self.assertEqual(lines + dropped, connections)
+        # Only a ring that is full loses lines, a rotation none.
+        self.assertEqual(access_logs.dropped(page, reason="full"), dropped)
         ids = {record["connection"] for record in records}
         self.assertEqual(len(ids), len(records))
         if not dropped:

@@ -81,6 +81,38 @@ class AccessLogTest(unittest.TestCase):
                                        "lines": 30, "dropped": 0})
             os.remove(self.path)
 
+    def test_open_and_update_lines(self):
+        with self.start("--access_log_open", "--access_log_every=1s") as proxy:
+            with peers.connect(proxy.address("pg")) as client:
+                peers.round_trip(client)
+                proxy.wait_metric(lambda p: p.total("weir_access_log_lines_total") >= 2,
+                                  "an update")
+            page = proxy.wait_metric(
+                lambda p: p.total("weir_connections_closed_total") == 1 and
+                p.total("weir_access_log_lines_total") == len(self.lines()) and
+                parse(self.lines()[-1], "json")["event"] == "close", "the end")
+            self.assertEqual(page.total("weir_access_log_dropped_total"), 0)
+            events = [parse(line, "json")["event"] for line in self.lines()]
+            self.assertEqual(events, ["open"] + ["update"] * (len(events) - 2) + ["close"])
+
+    def test_standard_output(self):
+        proxy = subprocess.Popen(
+            [weir.binary(), "pg@127.0.0.1:0=" + self.server.target, "--admin=off",
+             "--access_log=/dev/stdout", "--ports_file=" + self.path],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.addCleanup(proxy.stdout.close)
+        self.addCleanup(proxy.wait)
+        self.addCleanup(proxy.kill)
+        weir.wait_until(lambda: os.path.exists(self.path), "the ports")
+        with open(self.path) as f:
+            _, host, port = f.read().split()
+        for _ in range(3):
+            with peers.connect((host, int(port))) as client:
+                peers.round_trip(client)
+            self.assertEqual(parse(proxy.stdout.readline().decode(), "json")["event"], "close")
+        proxy.send_signal(signal.SIGTERM)
+        self.assertEqual(proxy.stdout.read(), b"")
+
     def test_each_way_of_hearing_across_a_rotation(self):
         for how in ("polled", "signal", "thread"):
             if how == "thread" and weir.SANITIZER == "tsan":

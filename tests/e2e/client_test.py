@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import tempfile
 import termios
@@ -76,6 +77,21 @@ class ClientTest(unittest.TestCase):
                 self.assertEqual(len(os.listdir(self.files)), 2)
                 self.assertIn("pid %d " % proxy.pid, self.ask("status"))
             self.assertEqual(os.listdir(self.files), [str(proxy.pid)])
+
+    def test_the_signal_of_a_rotation_is_not_for_it(self):
+        with socket.create_server(("127.0.0.1", 0)) as admin:
+            admin.settimeout(weir.LONG)
+            command = subprocess.Popen(
+                [weir.binary(), "wait", "--timeout=%ds" % weir.LONG,
+                 "--admin=%d" % admin.getsockname()[1]],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.addCleanup(command.wait)
+            self.addCleanup(command.kill)
+            asked, _ = admin.accept()  # it runs
+            command.send_signal(signal.SIGUSR1)
+            asked.close()
+            admin.accept()[0].close()  # and asks again
+            self.assertIsNone(command.poll())
 
     def test_falls_back_to_the_default_address(self):
         err = self.refused("status")

@@ -67,7 +67,8 @@ void LineLog::OnTimer() noexcept {
   if (finishing_ && waiting_.empty() && under_way_bytes_ == 0) {
     reactor_.Stop();
   } else {
-    reactor_.Schedule(this, reactor_.Now() + kTick);
+    reactor_.Schedule(
+        this, reactor_.Now() + (every_ == Duration::zero() ? kTick : every_));
   }
 }
 

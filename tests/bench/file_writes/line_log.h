@@ -25,7 +25,7 @@ class LineLog final : private Timer {
   static constexpr size_t kMostBytes = size_t{4} << 20;
 
   // Lines wait for so long, and then for the batch before them; zero: each is
-  // written at once. Both pointers outlive this.
+  // written at once, or when the one before it is. Both pointers outlive this.
   LineLog(Reactor* reactor, LineSink* sink, Duration every);
 
   // One line more: its number (from 0), and what a line of an access log has.

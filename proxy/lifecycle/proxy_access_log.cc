@@ -86,6 +86,8 @@ absl::Status Proxy::MakeAccessLog() {
     }
     control_->RunOnce(left);
   }
+  // What follows is no round of the loop.
+  monitors_.back()->Finished(control_->clock());
   const absl::Status& trouble = access_log_->trouble();
   if (trouble.ok()) return absl::OkStatus();
   const int error = ErrnoOf(trouble);
@@ -133,6 +135,7 @@ void Proxy::FlushAccessLog() {
     if (now >= deadline) break;
     control_->RunOnce(deadline - now);
   }
+  monitors_.back()->Finished(control_->clock());
   access_log_->EndFlush();
 }
 

@@ -56,7 +56,8 @@ absl::StatusOr<std::unique_ptr<AioQueue>> AioQueue::Create(Options options) {
 
 AioQueue::AioQueue(Options options)
     : options_(options),
-      thread_(std::make_shared<FileThread>(options.reactor)) {}
+      thread_(std::make_shared<FileThread>(options.reactor)),
+      opener_(options.reactor) {}
 
 AioQueue::~AioQueue() {
   for (const RequestPtr& request : requests_) {
@@ -69,6 +70,7 @@ AioQueue::~AioQueue() {
     if (request->submitted) LeaveBehind(std::move(request));
   }
   requests_.clear();
+  opener_.Stop();
   thread_->Stop();
 }
 

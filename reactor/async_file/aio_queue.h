@@ -50,8 +50,10 @@ class AioQueue final : private Timer {
   AioCompletion completion() const { return options_.completion; }
   // Requests that are submitted or wait, here or in their file.
   size_t size() const { return requests_.size() + held_; }
-  // For what blocks (open, close, stat).
+  // For what blocks: close and stat; and open, on a thread of its own, so that
+  // another file can be opened while a file system hangs.
   const std::shared_ptr<FileThread>& thread() const { return thread_; }
+  FileThread& opener() { return opener_; }
 
   // Any thread. Names what is counted here: <prefix>file_...
   void Register(const std::string& prefix, Registry* registry) const {
@@ -98,6 +100,7 @@ class AioQueue final : private Timer {
 
   const Options options_;
   const std::shared_ptr<FileThread> thread_;
+  FileThread opener_;
   std::unique_ptr<CompletionNotice> notice_;
   std::vector<RequestPtr> requests_;
   // That have ended and were not told yet, within Look().

@@ -40,8 +40,8 @@ void AsyncFile::Open(AioQueue* queue, std::string path, OpenFor how,
   const int flags = FlagsFor(how, queue->completion());
   const bool needs_offsets = how == OpenFor::kAppending &&
                              queue->completion() == AioCompletion::kSignal;
-  queue->thread()->Run([queue, path = std::move(path), flags, needs_offsets,
-                        done = std::move(done)]() mutable -> Task {
+  queue->opener().Run([queue, path = std::move(path), flags, needs_offsets,
+                       done = std::move(done)]() mutable -> Task {
     UniqueFd fd(open(path.c_str(), flags, kMode));
     struct stat info {};
     absl::Status failed;

@@ -65,7 +65,8 @@ void LogFile::Switch() {
     DropTorn();
   }
   if (!write_failed_) trouble_ = absl::OkStatus();
-  if (!holds_batch()) return Become(State::kReady);
+  // (The rest of a cut line waits for no other line.)
+  if (!holds_batch() && torn_.empty()) return Become(State::kReady);
   state_ = State::kWriting;
   Append();
   options_.changed();

@@ -27,6 +27,7 @@
 #include "gtest/gtest.h"
 #include "reactor/async_file/aio_calls.h"
 #include "reactor/async_file/aio_queue.h"
+#include "reactor/async_file/file_thread.h"
 #include "reactor/clock.h"
 #include "reactor/poller.h"
 #include "reactor/reactor.h"
@@ -116,21 +117,23 @@ class LogRig : public testing::Test {
     if (!folder_.empty()) std::filesystem::remove_all(folder_);
   }
 
-  // What the file thread was told is done, and the loop has heard of it.
-  void AwaitFileThread() {
-    bool done = false;
-    queue_->thread()->Run([&done] { return [&done] { done = true; }; });
-    while (!done) reactor_->RunOnce(std::chrono::seconds(1));
+  // What the file threads were told is done, and the loop has heard of it.
+  void AwaitFileThreads() {
+    int done = 0;
+    for (FileThread* thread : {queue_->thread().get(), &queue_->opener()}) {
+      thread->Run([&done] { return [&done] { ++done; }; });
+    }
+    while (done < 2) reactor_->RunOnce(std::chrono::seconds(1));
   }
   // Lets that time pass, as the loop sees it.
   void Elapse(Duration time) {
     constexpr Duration kStep = std::chrono::milliseconds(10);
     for (Duration passed{}; passed < time; passed += kStep) {
-      AwaitFileThread();
+      AwaitFileThreads();
       clock_.Advance(kStep);
       reactor_->RunOnce(Duration::zero());
     }
-    AwaitFileThread();
+    AwaitFileThreads();
   }
   // As long as a request is looked for at most.
   void Settle() { Elapse(std::chrono::milliseconds(200)); }

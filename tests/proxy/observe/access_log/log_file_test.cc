@@ -96,20 +96,24 @@ TEST_F(LogFileTest, CompletesALineThatAFullDiskCut) {
   Write(5);
   EXPECT_EQ(file_->state(), State::kFailing);
   EXPECT_EQ(ErrnoOf(file_->trouble()), ENOSPC);
-  Expect(2, 2);  // and the third waits for its rest
-  disk_.room = 2;
+  Expect(2, 2);    // and the third waits for its rest
+  disk_.room = 2;  // of the rest
   Elapse(LogFile::kRetry);
-  ASSERT_EQ(file_->state(), State::kReady);
-  EXPECT_FALSE(file_->trouble().ok());
-  Write(1);  // of the rest, two bytes
-  Expect(2, 3);
+  Settle();
+  EXPECT_EQ(file_->state(), State::kFailing);
+  Expect(2, 2);
   EXPECT_EQ(Contents(path_), Numbers(0, 3).substr(0, 21));
   disk_.room = FakeDisk::kEndless;
   Elapse(LogFile::kRetry);
-  Write(2);
+  Settle();
+  // Without a further line.
+  EXPECT_EQ(file_->state(), State::kReady);
   EXPECT_TRUE(file_->trouble().ok());
-  EXPECT_EQ(Contents(path_), Numbers(0, 3) + Numbers(6, 8));
-  Expect(5, 3);
+  EXPECT_EQ(Contents(path_), Numbers(0, 3));
+  Expect(3, 2);
+  Write(2);
+  EXPECT_EQ(Contents(path_), Numbers(0, 3) + Numbers(5, 7));
+  Expect(5, 2);
   EXPECT_EQ(file_->metrics().bytes.Value(), 40u);
 }
 
@@ -118,11 +122,13 @@ TEST_F(LogFileTest, ACutLineThatIsCompletedAndTheNextIsCut) {
   Write(1);
   disk_.room = 5 + 8 + 6;
   Elapse(LogFile::kRetry);
+  Settle();
   Write(3);
   Expect(2, 1);  // the third line of this batch
   EXPECT_EQ(Contents(path_), Numbers(0, 3).substr(0, 22));
   disk_.room = FakeDisk::kEndless;
   Elapse(LogFile::kRetry);
+  Settle();
   Write(1);
   EXPECT_EQ(Contents(path_), Numbers(0, 3) + Numbers(4, 5));
   Expect(4, 1);
@@ -213,21 +219,22 @@ TEST_F(LogFileTest, GivesTheOldFileUp) {
   disk_.room = 3;
   Write(1);
   disk_.room = FakeDisk::kEndless;
-  Elapse(LogFile::kRetry);
   disk_.Hang();
-  Write(2);
+  Elapse(LogFile::kRetry);
+  Settle();
+  ASSERT_EQ(file_->state(), State::kWriting);  // the rest of the cut line
   Rename();
   file_->Reopen();
   Elapse(LogFile::kOldFile + std::chrono::milliseconds(50));
   ASSERT_EQ(file_->state(), State::kReady);
-  Expect(0, 3);  // the cut line too
+  Expect(0, 1);
   EXPECT_EQ(queue_->size(), 1u);
   EXPECT_EQ(disk_.hung(), 1u);
   disk_.LetGo();
   Write(1);
-  EXPECT_EQ(Contents(path_), Numbers(3, 4));
+  EXPECT_EQ(Contents(path_), Numbers(1, 2));
   EXPECT_EQ(queue_->size(), 0u);
-  Expect(1, 3);
+  Expect(1, 1);
 }
 
 TEST_F(LogFileTest, KeepsItsBatchWhileTheDirectoryIsGone) {
@@ -263,17 +270,26 @@ TEST_F(LogFileTest, WaitsForTheReaderOfAFifo) {
 
 TEST_F(LogFileTest, AbandonCountsWhatIsOnItsWay) {
   disk_.room = 11;
-  Write(2);  // one is whole, one cut
+  Write(2);
   disk_.room = FakeDisk::kEndless;
   Elapse(LogFile::kRetry);
+  Settle();
+  Expect(2, 0);
   disk_.Hang();
   Write(3);
-  EXPECT_EQ(file_->Abandon(), 4u);
-  Expect(1, 0);
+  EXPECT_EQ(file_->Abandon(), 3u);
+  Expect(2, 0);
   disk_.LetGo();
   Settle();
-  Expect(1, 0);
+  Expect(2, 0);
   EXPECT_EQ(queue_->size(), 0u);
+}
+
+TEST_F(LogFileTest, AbandonCountsALineThatIsCut) {
+  disk_.room = 11;
+  Write(2);
+  EXPECT_EQ(file_->Abandon(), 1u);
+  Expect(1, 0);
 }
 
 TEST_F(LogFileTest, MayBeDestroyedAtAnyTime) {
@@ -285,7 +301,7 @@ TEST_F(LogFileTest, MayBeDestroyedAtAnyTime) {
   Write(1);
   Rename();
   file_->Reopen();
-  AwaitFileThread();
+  AwaitFileThreads();
   file_.reset();
   disk_.LetGo();
   Settle();

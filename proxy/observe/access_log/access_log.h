@@ -13,7 +13,6 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "metrics/instrument.h"
 #include "metrics/registry.h"
@@ -111,7 +110,7 @@ class AccessLog final : private Timer {
   Gauge open_;
   Gauge writing_since_;
   mutable std::mutex mutex_;
-  std::string reason_ ABSL_GUARDED_BY(mutex_);  // of a failure
+  std::string reason_;  // of a failure; under mutex_
 
   // Of tasks that may run when this is gone.
   const std::shared_ptr<AccessLog*> self_ = std::make_shared<AccessLog*>(this);

@@ -136,6 +136,7 @@ class FastOpenTest(unittest.TestCase):
             # Two listeners, one line.
             spec = "a@0=%s+fastopen" % server.target
             with weir.Weir(spec) as proxy:
+                proxy.wait_stderr("ready in")  # behind all warnings
                 self.assertEqual(proxy.stderr().count(line), 1, proxy.stderr())
                 # It serves all the same.
                 self.send_with_syn(proxy, b"hello")

@@ -55,8 +55,9 @@ class Bench:
     def milliseconds(self, disk):
         if disk == "hang":
             return int(1000 * self.options.hang_s) + 2 * BEFORE_HANG_MS
-        # The largest batch takes the slow one 650 ms.
-        return int(2.5 * self.options.ms) if disk == "slow" else self.options.ms
+        # The largest batch takes the slow one 650 ms: with few of them in a round one whose
+        # end is seen just after it would weigh too much.
+        return 10 * self.options.ms if disk == "slow" else self.options.ms
 
     def measure(self, disk, way):
         options = self.options
@@ -76,8 +77,8 @@ class Bench:
         self.slow.resume()
 
     def rounds(self, disk):
-        """Of what hangs there are half as many: they are long, and no two differ much."""
-        return (self.options.rounds + 1) // 2 if disk == "hang" else self.options.rounds
+        """Of the slow disks there are half as many: they are long, and no two differ much."""
+        return self.options.rounds if disk == "fast" else (self.options.rounds + 1) // 2
 
     def run(self, disk, ways, samples, shown):
         """Fills in {way: [round, ...]}, whole rounds only. A way that the kernel lacks is
@@ -117,8 +118,8 @@ def parse():
     parser.add_argument("--only", default=",".join(files_ways.WAYS), help="ways (%(default)s)")
     parser.add_argument("--disks", default=",".join(DISKS), help="(%(default)s)")
     parser.add_argument("--quick", action="store_true", help="a look: 2 rounds")
-    parser.add_argument("--rounds", type=int, help="(7); half as many of what hangs")
-    parser.add_argument("--ms", type=int, help="of a round of one way (300); the slow disk has 2.5 times as many")
+    parser.add_argument("--rounds", type=int, help="(7); half as many of the slow disks")
+    parser.add_argument("--ms", type=int, help="of a round of one way (300); the slow disk has 10 times as many")
     parser.add_argument("--clients", type=int, default=16, help="(%(default)s)")
     parser.add_argument("--delay_ms", type=float, default=20,
                         help="of an operation of the slow disk (%(default)s)")

@@ -108,7 +108,7 @@ def plots(report):
 
 def machine_line(report):
     about = report["machine"]
-    return "%s cores, %s, %s, %s; medians of %d rounds (%d of what hangs), in random order " \
+    return "%s cores, %s, %s, %s; medians of %d rounds (%d of the slow disks), in random order " \
         "within each" % (
             about["cores"], about["processor"], ".".join(about["kernel"].split(".")[:2]),
             about["file system"], report["rounds"], (report["rounds"] + 1) // 2)

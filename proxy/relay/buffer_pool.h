@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <span>
 #include <vector>
 
@@ -24,38 +25,57 @@ class Buffer {
     return borrowed() ? block_->end - block_->begin : size_t{0};
   }
   // Requires that it is borrowed.
-  const char* data() const { return block_->bytes + block_->begin; }
+  const char* data() const { return block_->bytes() + block_->begin; }
 
  private:
   friend class BufferPool;
+  // The bytes follow it in memory.
   struct Block {
+    char* bytes() { return reinterpret_cast<char*>(this + 1); }
+
+    uint32_t capacity;
     uint32_t begin;
     uint32_t end;
-    char bytes[64 * 1024];
   };
-  std::unique_ptr<Block> block_;
+  struct Free {
+    void operator()(Block* block) const { ::operator delete(block); }
+  };
+  using BlockPtr = std::unique_ptr<Block, Free>;
+
+  BlockPtr block_;
 };
 
 // One reactor's. Loop thread only.
 class BufferPool {
  public:
-  // The size of a buffer, and of the scratch buffer that a read fills: what one
-  // send left over always fits.
-  static constexpr size_t kBufferSize = sizeof(Buffer::Block::bytes);
+  // The sizes of a buffer, and what a read fills of the scratch buffer: what
+  // one send left over always fits. The large one is for bulk: a byte costs
+  // about half as much in calls that move so many.
+  static constexpr size_t kBufferSize = 64 * 1024;
+  static constexpr size_t kLargeSize = 512 * 1024;
 
   // `cap` bounds the bytes that are lent at a time.
-  explicit BufferPool(size_t cap) : cap_(cap) { free_.reserve(kKept); }
+  explicit BufferPool(size_t cap) : cap_(cap) {
+    free_.reserve(kKept);
+    free_large_.reserve(kKeptLarge);
+  }
 
   // Where a pump reads to before it knows whether a buffer is needed. Valid
-  // until the caller returns to the loop.
-  std::span<char> scratch() { return {scratch_.get(), kBufferSize}; }
+  // until the caller returns to the loop. `size` is at most kLargeSize.
+  std::span<char> scratch(size_t size = kBufferSize) {
+    return {scratch_.get(), size};
+  }
 
-  // Makes sure of a buffer for the next Borrow(). False beyond the cap, unless
-  // that does not matter, or without memory for it.
-  bool Available(bool beyond_cap = false);
+  // Makes sure of a buffer of `size` (one of the two) for the next Borrow().
+  // False beyond the cap, unless that does not matter, or without memory.
+  bool Available(bool beyond_cap = false, size_t size = kBufferSize);
 
-  // A buffer that holds a copy of `bytes`. Requires that Available() was true
-  // just before, and bytes.size() <= kBufferSize.
+  // How much the next read may bring: Available() is true for that. Large for
+  // `bulk` as long as half of the cap stays free of it; 0 beyond the cap.
+  size_t ReadSize(bool bulk);
+
+  // A buffer that holds a copy of `bytes`, not larger than they need. Requires
+  // that Available() was true of their size just before.
   Buffer Borrow(std::span<const char> bytes);
   // The first `size` bytes of `*buffer` are sent.
   void Consume(Buffer* buffer, size_t size);
@@ -76,14 +96,19 @@ class BufferPool {
   const Gauge& held() const { return held_; }
 
  private:
+  using Blocks = std::vector<Buffer::BlockPtr>;
+
   // Kept for the next loan; more is given back to the allocator.
   static constexpr size_t kKept = 16;
+  static constexpr size_t kKeptLarge = 4;
 
   const size_t cap_;
   size_t lent_ = 0;
   Gauge held_;
-  std::unique_ptr<char[]> scratch_{new char[kBufferSize]};
-  std::vector<std::unique_ptr<Buffer::Block>> free_;
+  // Pages that no read reaches cost nothing.
+  std::unique_ptr<char[]> scratch_{new char[kLargeSize]};
+  Blocks free_;
+  Blocks free_large_;
 };
 
 }  // namespace weir

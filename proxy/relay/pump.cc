@@ -50,8 +50,9 @@ Pump::Step Pump::Move(const Site& site, Transport& source, Transport& target) {
 
 Pump::Step Pump::CopyOrPeek(const Site& site, Transport& source,
                             Transport& target) {
-  return site.pools->buffers.Available() ? Copy(site, source, target)
-                                         : Peek(site, source, target);
+  const size_t size = site.pools->buffers.ReadSize(bulk_);
+  return size > 0 ? Copy(site, source, target, size)
+                  : Peek(site, source, target);
 }
 
 Pump::Step Pump::ReadEnded(Io io, const Transport& source) {
@@ -95,9 +96,10 @@ void Pump::RefuseSplice(const Site& site) {
   refused_ = true;
 }
 
-Pump::Step Pump::Copy(const Site& site, Transport& source, Transport& target) {
+Pump::Step Pump::Copy(const Site& site, Transport& source, Transport& target,
+                      size_t size) {
   BufferPool& buffers = site.pools->buffers;
-  const std::span<char> scratch = buffers.scratch();
+  const std::span<char> scratch = buffers.scratch(size);
   const Transport::IoResult read =
       source.Read(*site.kernel, scratch.data(), scratch.size());
   if (read.io != Io::kMoved) return ReadEnded(read.io, source);

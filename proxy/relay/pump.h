@@ -25,7 +25,8 @@ namespace weir {
 // changes its way while it runs (Move()):
 //
 // - by a copy through the pool's scratch buffer, of which only what the target
-//   did not take moves into a borrowed one: best for small messages;
+//   did not take moves into a borrowed one: best for small messages. Bulk that
+//   cannot or may not be spliced is read in larger pieces;
 // - by splicing through a borrowed pipe, once kStreak reads in a row were
 //   large, until as many are small: best for bulk. Where no pipe is to be had
 //   this step copies, and the next one tries again;
@@ -37,8 +38,9 @@ namespace weir {
 class Pump {
  public:
   // What a call of Run() moves before others have their turn, and what its last
-  // read goes beyond that: 256 KiB are four reads, 50 to 100 us on loopback;
-  // one splice of a full pipe, up to 1 MiB, takes 100 to 300 us.
+  // read goes beyond that: 256 KiB are four reads, 50 to 100 us on loopback; a
+  // large read of 512 KiB and one splice of a full pipe, up to 1 MiB, take 100
+  // to 300 us.
   static constexpr size_t kBudget = 256 * 1024;
 
   // How many large reads in a row make a stream bulk, and how many small ones
@@ -152,7 +154,9 @@ class Pump {
   Step Move(const Site& site, Transport& source, Transport& target);
   Step Splice(const Site& site, Transport& source, Transport& target);
   Step CopyOrPeek(const Site& site, Transport& source, Transport& target);
-  Step Copy(const Site& site, Transport& source, Transport& target);
+  // Reads up to `size`, of which a buffer is available.
+  Step Copy(const Site& site, Transport& source, Transport& target,
+            size_t size);
   Step Peek(const Site& site, Transport& source, Transport& target);
   // Sends what is buffered.
   Step Flush(const Site& site, Transport& target);

@@ -221,6 +221,11 @@ MUTANTS = [
            "  Remove(session);", ["A01"]),
     Mutant("no_descriptor_is_unreachable", "proxy/relay/connector.cc",
            "    case EMFILE:\n", "", ["A04"]),
+    Mutant("bulk_is_copied_in_small_pieces", "proxy/relay/pump.cc",
+           "buffers.ReadSize(bulk_)", "buffers.ReadSize(false)", ["S08"]),
+    Mutant("bulk_may_take_all_buffers", "proxy/relay/buffer_pool.cc",
+           "lent_ + kLargeSize <= cap_ / 2", "lent_ + kLargeSize <= cap_", [],
+           test="proxy/relay/buffer_pool_test", filter="*HalfOfTheCap*"),
     # The access log.
     Mutant("a_cut_text_may_end_within_a_character",
            "proxy/observe/access_log/access_format.cc",

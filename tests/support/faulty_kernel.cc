@@ -154,6 +154,7 @@ SysResult FaultyKernel::Connect(int fd, const sockaddr* address,
 }
 
 SysResult FaultyKernel::Recv(int fd, void* data, size_t size, int flags) {
+  last_recv_size_ = size;
   if (unix_read_limit_ < size && IsUnix(real_, fd)) size = unix_read_limit_;
   return Do(Call::kRecv, fd, [&] { return real_.Recv(fd, data, size, flags); });
 }

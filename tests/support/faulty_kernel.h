@@ -95,6 +95,8 @@ class FaultyKernel final : public Kernel {
   // The descriptor that the last of these returned; -1 before the first.
   int last_accepted() const { return last_accepted_; }
   int last_socket() const { return last_socket_; }
+  // How many bytes the last Recv() had room for.
+  size_t last_recv_size() const { return last_recv_size_; }
 
   SysResult Socket(int domain, int type, int protocol) override;
   SysResult Bind(int fd, const sockaddr* address, socklen_t size) override;
@@ -147,6 +149,7 @@ class FaultyKernel final : public Kernel {
   std::set<int> held_;  // a connect() that seems to be in progress
   int last_accepted_ = -1;
   int last_socket_ = -1;
+  size_t last_recv_size_ = 0;
 };
 
 }  // namespace weir

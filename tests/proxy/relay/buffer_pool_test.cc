@@ -14,6 +14,7 @@ namespace weir {
 namespace {
 
 constexpr size_t kSize = BufferPool::kBufferSize;
+constexpr size_t kLarge = BufferPool::kLargeSize;
 
 std::string_view TextOf(const Buffer& buffer) {
   return {buffer.data(), buffer.size()};
@@ -107,6 +108,59 @@ TEST(BufferPoolTest, ManyComeAndGo) {
     }
     EXPECT_EQ(pool.lent(), 0u);
   }
+}
+
+TEST(BufferPoolTest, BulkReadsMoreWhileHalfOfTheCapIsFree) {
+  BufferPool pool(4 * kLarge);
+  EXPECT_EQ(pool.ReadSize(/*bulk=*/false), kSize);
+  std::vector<Buffer> buffers;
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_EQ(pool.ReadSize(/*bulk=*/true), kLarge);
+    const std::span<char> read = pool.scratch(kLarge);
+    read.back() = static_cast<char>('0' + i);
+    buffers.push_back(pool.Borrow(read));
+    EXPECT_EQ(buffers.back().size(), kLarge);
+  }
+  EXPECT_EQ(pool.lent(), 2 * kLarge);
+  EXPECT_EQ(pool.held().Value(), static_cast<int64_t>(2 * kLarge));
+  EXPECT_EQ(pool.ReadSize(/*bulk=*/true), kSize);
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(TextOf(buffers[i]).back(), '0' + i);
+  for (Buffer& buffer : buffers) pool.Return(&buffer);
+  EXPECT_EQ(pool.lent(), 0u);
+  EXPECT_EQ(pool.ReadSize(/*bulk=*/true), kLarge);
+}
+
+TEST(BufferPoolTest, NothingIsReadBeyondTheCap) {
+  BufferPool pool(kSize);
+  Buffer buffer = Take(pool, std::string_view("weir"));
+  EXPECT_EQ(pool.ReadSize(/*bulk=*/false), 0u);
+  EXPECT_EQ(pool.ReadSize(/*bulk=*/true), 0u);
+  pool.Return(&buffer);
+}
+
+TEST(BufferPoolTest, WhatIsLeftOfALargeReadTakesNoMoreThanItNeeds) {
+  BufferPool pool(2 * kLarge);
+  ASSERT_EQ(pool.ReadSize(/*bulk=*/true), kLarge);
+  Buffer small = pool.Borrow(pool.scratch(kSize));
+  EXPECT_EQ(pool.lent(), kSize);
+  pool.Return(&small);
+  ASSERT_EQ(pool.ReadSize(/*bulk=*/true), kLarge);
+  Buffer large = pool.Borrow(pool.scratch(kSize + 1));
+  EXPECT_EQ(pool.lent(), kLarge);
+  pool.Return(&large);
+}
+
+TEST(BufferPoolTest, ALargeBufferStandsInForASmallOneThatIsNotToBeHad) {
+  BufferPool pool(2 * kLarge);
+  ASSERT_EQ(pool.ReadSize(/*bulk=*/true), kLarge);
+  out_of_memory = true;
+  Buffer buffer = pool.Borrow(std::string_view("weir"));
+  EXPECT_EQ(TextOf(buffer), "weir");
+  EXPECT_EQ(pool.lent(), kLarge);
+  EXPECT_EQ(pool.ReadSize(/*bulk=*/true), 0u);
+  pool.Return(&buffer);
+  EXPECT_EQ(pool.ReadSize(/*bulk=*/true), kLarge) << "one came back";
+  out_of_memory = false;
 }
 
 TEST(BufferPoolTest, AMoveTakesTheBytesAlong) {

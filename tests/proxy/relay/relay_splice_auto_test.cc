@@ -12,6 +12,7 @@
 #include "gtest/gtest.h"
 #include "proxy/config/forward_spec.h"
 #include "proxy/observe/worker_metrics.h"
+#include "proxy/relay/buffer_pool.h"
 #include "proxy/relay/pump.h"
 #include "reactor/callback_kind.h"
 #include "reactor/loop_monitor.h"
@@ -158,6 +159,26 @@ TEST_P(RelaySpliceAuto, S08_OffMakesNoPipe) {
   EXPECT_EQ(rig.kernel().calls(Call::kSpliceIn), 0u);
   EXPECT_EQ(rig.kernel().calls(Call::kPipe), 0u);
   EXPECT_EQ(rig.worker().Find(1)->path(), RelayPath::kCopy);
+}
+
+TEST_P(RelaySpliceAuto, S08_BulkThatIsNotSplicedIsReadInLargePieces) {
+  RelayRig& rig = Make({.max_pipes = 0});
+  Link link = rig.Open();
+  for (int i = 0; i < Pump::kStreak; ++i) {
+    Up(rig, link, Pump::kLargeRead);
+    EXPECT_EQ(rig.kernel().last_recv_size(), BufferPool::kBufferSize);
+  }
+  Up(rig, link, Pump::kLargeRead);
+  EXPECT_EQ(rig.kernel().last_recv_size(), BufferPool::kLargeSize);
+  // Each direction for itself.
+  Down(rig, link, Pump::kLargeRead);
+  EXPECT_EQ(rig.kernel().last_recv_size(), BufferPool::kBufferSize);
+  for (int i = 0; i < Pump::kStreak; ++i) {
+    Up(rig, link, 1);
+    EXPECT_EQ(rig.kernel().last_recv_size(), BufferPool::kLargeSize);
+  }
+  Up(rig, link, 1);
+  EXPECT_EQ(rig.kernel().last_recv_size(), BufferPool::kBufferSize);
 }
 
 TEST_P(RelaySpliceAuto, S08_OnFromTheFirstByte) {

@@ -133,7 +133,8 @@ TEST_P(RelayCalls, C16_StarvedKernel) {
 
 // I4: a reader that stalls costs at most a buffer, and without one nothing.
 TEST_P(RelayMatrix, C03_StalledReadersCostABufferAtMost) {
-  for (const size_t memory : {size_t{0}, BufferPool::kBufferSize}) {
+  for (const size_t memory :
+       {size_t{0}, BufferPool::kBufferSize, 2 * BufferPool::kLargeSize}) {
     SCOPED_TRACE(memory);
     RelayRig& rig = Make({.buffer_memory = memory});
     constexpr size_t kEach = 4 << 20;

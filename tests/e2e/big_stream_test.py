@@ -16,12 +16,13 @@ def tool(*args):
 
 
 class BigStreamTest(unittest.TestCase):
-    def run_direction(self, listener_does, client_does, receiving_side):
+    def run_direction(self, listener_does, client_does, receiving_side, path, keys=""):
         listener = tool("listen", listener_does, str(SIZE))
         self.addCleanup(listener.wait)
         self.addCleanup(listener.kill)
         port = listener.stdout.readline().split()[1]
-        with weir.Weir("big@127.0.0.1:0=127.0.0.1:" + port, poller="epoll") as proxy:
+        with weir.Weir("big@127.0.0.1:0=127.0.0.1:" + port + keys,
+                       poller="epoll") as proxy:
             client = tool("connect", client_does, str(SIZE), str(proxy.port("big")))
             self.addCleanup(client.wait)
             self.addCleanup(client.kill)
@@ -33,12 +34,13 @@ class BigStreamTest(unittest.TestCase):
             page = proxy.wait_at_rest()
             self.assertEqual(page.total("weir_received_bytes_total", side=receiving_side), SIZE)
             self.assertEqual(page.total("weir_sent_bytes_total"), SIZE)
+            self.assertGreater(page.total("weir_relayed_bytes_total", path=path), SIZE // 2)
 
-    def test_up(self):
-        self.run_direction("receive", "send", "client")
+    def test_up_spliced(self):
+        self.run_direction("receive", "send", "client", path="splice")
 
-    def test_down(self):
-        self.run_direction("send", "receive", "upstream")
+    def test_down_copied(self):
+        self.run_direction("send", "receive", "upstream", path="copy", keys="+splice:off")
 
 
 if __name__ == "__main__":

@@ -59,8 +59,10 @@ Connector::Site Session::Site(size_t* first_sent) {
           .first_sent = first_sent};
 }
 
-void Session::OnAddresses() {
-  if (stage_ == Stage::kWaiting) Drive();
+bool Session::OnAddresses() {
+  if (stage_ != Stage::kWaiting) return false;
+  Drive();
+  return true;
 }
 
 void Session::OnTransportReady(Transport*) noexcept {

@@ -115,8 +115,9 @@ class Session final : public Retired,
   // Begins with an accepted client. The session may be closed on return.
   void Start(UniqueFd client, FdKind kind);
 
-  // The forward's addresses came, or its name could not be resolved.
-  void OnAddresses();
+  // The forward's addresses came, or its name could not be resolved. Returns
+  // whether it waited for that.
+  bool OnAddresses();
 
   // Drain: a session without work (IdleSince()) is ended from our side (FIN
   // both ways), and closed at both ends' FIN or a second later.

@@ -6,8 +6,8 @@
 
 namespace weir {
 
-void SessionWalks::Begin(Visit visit, Done done, size_t per_turn) {
-  walks_.push_back({std::move(visit), std::move(done), per_turn});
+void SessionWalks::Begin(Visit visit, Done done) {
+  walks_.push_back({std::move(visit), std::move(done)});
   reactor_->Enqueue(this);
 }
 
@@ -20,11 +20,15 @@ void SessionWalks::Run() noexcept {
   // (What a visit begins is added behind, and moves nothing.)
   Walk& walk = walks_.front();
   bool more = next_ != nullptr && left_ > 0;
-  for (size_t i = 0; more && i < walk.per_turn; ++i) {
+  for (size_t looks = 0; more && looks < kPerTurn;) {
     --left_;
     // The visit may close the session.
     Session* const session = std::exchange(next_, sessions_->Next(next_));
-    more = walk.visit(*session) && next_ != nullptr && left_ > 0;
+    const Visited visited = walk.visit(*session);
+    looks += visited == Visited::kWorked ? kWork : 1;
+    more = visited != Visited::kEnough && next_ != nullptr && left_ > 0;
+    // What follows is not that session's doing.
+    if (visited == Visited::kWorked) reactor_->Enter(CallbackKind::kTask, {});
   }
   if (!more) {
     Walk over = std::move(walk);

@@ -5,6 +5,7 @@
 #define PROXY_RELAY_SESSION_WALK_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <utility>
 
@@ -19,13 +20,19 @@ namespace weir {
 // only.
 class SessionWalks final : private Runnable {
  public:
-  // A visit reads a few cache lines of a session that nobody else touches: 256
-  // of them take tens of microseconds, as a turn of a busy stream does. One
-  // that does more has fewer a turn.
+  // What a visit did.
+  enum class Visited : uint8_t {
+    kLooked,  // read a few cache lines of a session that nobody else touches
+    kWorked,  // made system calls or wrote a line: as much as kWork looks
+    kEnough,  // and the walk is over
+  };
+  // Looks a turn: they take tens of microseconds, as a turn of a busy stream
+  // does.
   static constexpr size_t kPerTurn = 256;
+  static constexpr size_t kWork = 16;
 
-  // Returns false when it has seen enough. May close the session, or others.
-  using Visit = absl::AnyInvocable<bool(Session& session)>;
+  // May close the session, or others.
+  using Visit = absl::AnyInvocable<Visited(Session& session)>;
   using Done = absl::AnyInvocable<void() &&>;
 
   // Both outlive this. `count` says how many sessions there are.
@@ -41,7 +48,7 @@ class SessionWalks final : private Runnable {
   // session that is in the list then and still there when its turn comes;
   // `done` runs behind the last one. As many are visited as there are at the
   // first visit, so a walk ends although connections come faster than it goes.
-  void Begin(Visit visit, Done done, size_t per_turn = kPerTurn);
+  void Begin(Visit visit, Done done);
 
   // Called before `session` leaves the list.
   void OnLeaving(Session* session) {
@@ -52,7 +59,6 @@ class SessionWalks final : private Runnable {
   struct Walk {
     Visit visit;
     Done done;
-    size_t per_turn;
   };
 
   // A turn of the first walk; a round has one, however many wait.

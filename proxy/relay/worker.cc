@@ -85,12 +85,16 @@ void Worker::SetAddresses(size_t forward, AddressListPtr addresses) {
     // whether somebody answers there.
     state.metrics->UpstreamUp(reactor().Now());
   }
+  const bool first = state.addresses->generation == 0;
   state.addresses = std::move(addresses);
-  for (Session* session = sessions_.Front(); session != nullptr;) {
-    Session* next = sessions_.Next(session);
-    if (session->forward().index == forward) session->OnAddresses();
-    session = next;
-  }
+  if (!first) return;  // nobody waits for this one
+  walks_.Begin(
+      [forward](Session& session) {
+        return session.forward().index == forward && session.OnAddresses()
+                   ? Visited::kWorked
+                   : Visited::kLooked;
+      },
+      [] {});
 }
 
 void Worker::TakeUp(size_t forward, UniqueFd fd, FdKind kind,
@@ -214,26 +218,25 @@ void Worker::EndIdle(Duration idle, Duration spread) {
 }
 
 void Worker::OnTimer() noexcept {
-  const MonoTime now = reactor().Now();
   walks_.Begin(
-      [this, now](Session& session) {
-        if (now >= drain_began_ + Share(drain_spread_, session.id()) &&
-            session.IdleSince(now - drain_idle_)) {
-          session.EndIdle();
-          // What follows is not that session's doing.
-          reactor().Enter(CallbackKind::kTask, {});
+      [this, now = reactor().Now()](Session& session) {
+        if (now < drain_began_ + Share(drain_spread_, session.id()) ||
+            !session.IdleSince(now - drain_idle_)) {
+          return Visited::kLooked;
         }
-        return true;
+        session.EndIdle();
+        return Visited::kWorked;
       },
       [this] { reactor().Schedule(this, reactor().Now() + kDrainLook); });
 }
 
 void Worker::EndAll() {
-  for (Session* session = sessions_.Front(); session != nullptr;) {
-    Session* next = sessions_.Next(session);
-    session->EndNow();
-    session = next;
-  }
+  walks_.Begin(
+      [](Session& session) {
+        session.EndNow();
+        return Visited::kWorked;
+      },
+      [] {});
 }
 
 }  // namespace weir

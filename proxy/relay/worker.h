@@ -70,7 +70,7 @@ class Worker final : public SessionHost, private Timer {
   // From now on, sessions that saw no byte for `idle` are ended, each no
   // earlier than its own moment in `spread`.
   void EndIdle(Duration idle, Duration spread);
-  // Ends all sessions: flushed for a second, then reset.
+  // Ends all sessions, a few at a time: flushed for a second, then reset.
   void EndAll();
   // Resets all sessions at once, for the process stops; each has its line in
   // the access log then. After its loop ended too.
@@ -131,6 +131,8 @@ class Worker final : public SessionHost, private Timer {
   void Register(const std::string& reactor, Registry* registry) const;
 
  private:
+  using Visited = SessionWalks::Visited;
+
   // One forward, and what keeps its warnings apart from the others'.
   struct Forward : ForwardState {
     LogLimiter connect_warnings{std::chrono::seconds(1)};

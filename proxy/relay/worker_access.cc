@@ -10,13 +10,6 @@
 #include "reactor/clock.h"
 
 namespace weir {
-namespace {
-
-// A line costs some microseconds, most of them in the kernel: as much a turn as
-// another walk takes.
-constexpr size_t kLinesPerTurn = 16;
-
-}  // namespace
 
 void Worker::WriteAccess(AccessEvent event, const Session& session,
                          CloseReason reason) {
@@ -51,13 +44,12 @@ void Worker::AccessUpdates::OnTimer() noexcept {
   const MonoTime opened_by = now - worker_->options_.access->every();
   worker_->walks_.Begin(
       [worker = worker_, opened_by](Session& session) {
-        if (session.opened_at() <= opened_by) {
-          worker->WriteAccess(AccessEvent::kUpdate, session,
-                              CloseReason::kClientFin);
-        }
-        return true;
+        if (session.opened_at() > opened_by) return Visited::kLooked;
+        worker->WriteAccess(AccessEvent::kUpdate, session,
+                            CloseReason::kClientFin);
+        return Visited::kWorked;
       },
-      [this, now] { ScheduleNext(now); }, kLinesPerTurn);
+      [this, now] { ScheduleNext(now); });
 }
 
 }  // namespace weir

@@ -27,16 +27,16 @@ void Worker::List(std::optional<size_t> forward, size_t limit, Listed done) {
   walks_.Begin(
       [this, list, forward, limit](Session& session) {
         if (forward.has_value() && session.forward().index != *forward) {
-          return true;
+          return Visited::kLooked;
         }
         const bool room = list->sessions.size() < limit;
-        if (!forward.has_value() && !room) return false;
+        if (!forward.has_value() && !room) return Visited::kEnough;
         ++list->total;
         if (room) {
           list->sessions.push_back(session.Info());
           list->sessions.back().reactor = options_.gate.row;
         }
-        return true;
+        return Visited::kLooked;
       },
       [this, list, forward, limit, done = std::move(done)]() mutable {
         // Those behind the last one that was looked at.
@@ -56,12 +56,12 @@ void Worker::Kill(uint64_t id, Answer done) {
       [this, batch = kills_](Session& session) {
         if (kills_ == batch) kills_.reset();  // its walk has begun
         const auto found = batch->wanted.find(session.id());
-        if (found == batch->wanted.end()) return true;
+        if (found == batch->wanted.end()) return Visited::kLooked;
         std::vector<Answer> answers = std::move(found->second);
         batch->wanted.erase(found);
         session.Kill();
         KillBatch::Tell(&answers, true);
-        return !batch->wanted.empty();
+        return batch->wanted.empty() ? Visited::kEnough : Visited::kWorked;
       },
       [this, batch = kills_] {
         if (kills_ == batch) kills_.reset();
@@ -84,12 +84,12 @@ void Worker::InjectStall(InjectedStall how, Duration duration,
   auto stall = std::make_shared<Pending>(Pending{std::move(begins)});
   walks_.Begin(
       [this, how, duration, connection, stall](Session& session) {
-        if (session.id() != connection) return true;
+        if (session.id() != connection) return Visited::kLooked;
         stall->begun = true;
         if (stall->begins) std::move(stall->begins)(true);
         reactor().Enter(CallbackKind::kRelay, session.subject());
         weir::InjectStall(how, duration);
-        return false;
+        return Visited::kEnough;
       },
       [stall] {
         if (!stall->begun && stall->begins) std::move(stall->begins)(false);

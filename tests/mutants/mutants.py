@@ -267,7 +267,7 @@ MUTANTS = [
            test="proxy/relay/relay_access_lines_test",
            filter="All/*ConnectionsThatLast/epoll"),
     Mutant("all_updates_are_written_at_once", "proxy/relay/session_walk.cc",
-           "i < walk.per_turn;", "i < kPerTurn;", [],
+           "Visited::kWorked ? kWork : 1", "Visited::kWorked ? 1 : 1", ["C09"],
            test="proxy/relay/relay_access_lines_test",
            filter="All/*AFewAtATime/epoll"),
     # Loops.

@@ -97,7 +97,7 @@ TEST_P(RelayCalls, Access_UpdatesAFewAtATime) {
 
   rig.clock().Advance(seconds(11));
   ASSERT_TRUE(Still(rig, [&] { return !Lines(rig).empty(); }));
-  rig.worker().EndAll();
+  rig.worker().CutAll();
   rig.Rounds(20);
   const std::vector<json> lines = Lines(rig);
   EXPECT_EQ(lines.size(), 100u);
@@ -117,7 +117,7 @@ TEST_P(RelayCalls, Access_AFullRingLosesNothingUncounted) {
     size_t lines = 0;
     for (int i = 0; i < 3; ++i) {
       const std::vector<TestPeer> clients = Crowd(rig, 100);
-      for (size_t w = 0; w < 2; ++w) rig.worker(w).EndAll();
+      for (size_t w = 0; w < 2; ++w) rig.worker(w).CutAll();
       lines += Lines(rig).size();
     }
     EXPECT_EQ(rig.Closed(), 300u);

@@ -42,6 +42,7 @@ TEST_P(RelayCalls, Access_AClosedConnectionTellsAll) {
     rig.clock().Advance(milliseconds(5));  // for the name
     rig.Rounds(1);
     rig.Resolve({rig.upstream_address()});
+    rig.Rounds(1);
     rig.clock().Advance(milliseconds(3));  // to connect
     ASSERT_TRUE(
         Still(rig, [&] { return rig.Connects(ConnectResult::kOk) == 1; }));
@@ -164,6 +165,7 @@ TEST_P(RelayCalls, Access_EachEndSaysWhy) {
   ExpectEnd(Make(Logged()), CloseReason::kDrainForced, true, [](RelayRig& rig) {
     Link link = rig.Open();
     rig.worker().EndAll();
+    rig.Rounds(1);
   });
   RelayRig::Options options = Logged();
   options.spec.idle_timeout = seconds(5);
@@ -226,6 +228,7 @@ TEST_P(RelayCalls, Access_AConnectionThatMovesHasOneLine) {
   ASSERT_TRUE(rig.DriveUntil([&] { return rig.Sessions() == 1; }));
   const size_t from = rig.worker(0).sessions() == 1 ? 0 : 1;
   rig.Resolve({rig.upstream_address()});
+  rig.Rounds(1);
   rig.clock().Advance(milliseconds(3));
   ASSERT_TRUE(
       Still(rig, [&] { return rig.Connects(ConnectResult::kOk) == 1; }));

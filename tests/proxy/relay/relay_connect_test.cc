@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <chrono>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "proxy/config/forward_spec.h"
 #include "proxy/observe/close_reason.h"
 #include "proxy/observe/forward_metrics.h"
+#include "proxy/relay/session_walk.h"
 #include "reactor/address.h"
 #include "tests/proxy/relay/relay_matrix.h"
 #include "tests/support/faulty_kernel.h"
@@ -216,6 +218,23 @@ TEST_P(RelayCalls, K07_ANameThatNeverComes) {
   rig.Pass(milliseconds(5100), milliseconds(100));
   EXPECT_EQ(rig.Closed(CloseReason::kDnsFailed), 1u);
   EXPECT_EQ(rig.ReadEnd(&client), ECONNRESET);
+}
+
+TEST_P(RelayCalls, K07_ThoseThatWaitedConnectAFewATurn) {
+  constexpr size_t kATurn = SessionWalks::kPerTurn / SessionWalks::kWork;
+  RelayRig& rig = Make({.backlog = 1024, .resolved = false});
+  std::vector<TestPeer> clients;
+  for (size_t i = 0; i <= kATurn; ++i) clients.push_back(rig.Dial());
+  const auto waiting = [&rig] {
+    return static_cast<size_t>(rig.Active(Stage::kWaiting));
+  };
+  ASSERT_TRUE(rig.DriveUntil([&] { return waiting() == clients.size(); }));
+  rig.Resolve({rig.upstream_address()});
+  EXPECT_EQ(waiting(), clients.size());
+  rig.Rounds(1);
+  EXPECT_EQ(waiting(), 1u);
+  rig.Rounds(1);
+  EXPECT_EQ(waiting(), 0u);
 }
 
 TEST_P(RelayCalls, K08_RefusedIsSeenWithinOneTurn) {

@@ -149,23 +149,28 @@ TEST_P(RelayCalls, C09_IdleDrainIsSpread) {
   EXPECT_EQ(rig.Active(Stage::kRelaying), 0);
 }
 
-// A look at many sessions takes many turns.
-TEST_P(RelayCalls, C09_IdleDrainLooksAtAFewATurn) {
-  constexpr size_t kCrowd = SessionWalks::kPerTurn + 50;
-  RelayRig& rig = Make({.backlog = 1024});
-  std::vector<TestPeer> clients;
-  for (size_t i = 0; i < kCrowd; ++i) clients.push_back(rig.Dial());
-  const auto relaying = [&rig] {
-    return static_cast<size_t>(rig.Active(Stage::kRelaying));
-  };
-  ASSERT_TRUE(rig.DriveUntil([&] { return relaying() == kCrowd; }));
-  rig.Pass(seconds(3), seconds(1));
-  rig.worker().EndIdle(seconds(2), Duration::zero());
-  EXPECT_EQ(relaying(), kCrowd);
-  rig.Rounds(1);
-  EXPECT_EQ(relaying(), kCrowd - SessionWalks::kPerTurn);
-  rig.Rounds(1);
-  EXPECT_EQ(relaying(), 0u);
+// What is done to many sessions takes many turns.
+TEST_P(RelayCalls, C09_DrainsEndAFewATurn) {
+  constexpr size_t kATurn = SessionWalks::kPerTurn / SessionWalks::kWork;
+  for (const bool forced : {false, true}) {
+    SCOPED_TRACE(forced);
+    RelayRig& rig = Make({.backlog = 1024});
+    std::vector<TestPeer> clients;
+    for (size_t i = 0; i < 2 * kATurn + 1; ++i) clients.push_back(rig.Dial());
+    const auto relaying = [&rig] {
+      return static_cast<size_t>(rig.Active(Stage::kRelaying));
+    };
+    ASSERT_TRUE(rig.DriveUntil([&] { return relaying() == clients.size(); }));
+    rig.Pass(seconds(3), seconds(1));
+    forced ? rig.worker().EndAll()
+           : rig.worker().EndIdle(seconds(2), Duration::zero());
+    EXPECT_EQ(relaying(), clients.size());
+    rig.Rounds(1);
+    EXPECT_EQ(relaying(), kATurn + 1);
+    rig.Rounds(2);
+    EXPECT_EQ(relaying(), 0u);
+    EXPECT_TRUE(rig.DriveUntil([&] { return rig.Sessions() == 0; }));
+  }
 }
 
 // Short of memory, a drain waits and does not spin.

@@ -189,8 +189,7 @@ TEST_P(RelayCalls, Questions_KillsShareAWalk) {
   // One that comes when the walk has begun has another.
   std::optional<bool> late;
   rig.worker().Kill(all->sessions[5].id, [&](bool had_it) { late = had_it; });
-  rig.Rounds(1);
-  EXPECT_EQ(said[0], 0);
+  ASSERT_TRUE(rig.DriveUntil([&] { return said[0] == 0; }));
   for (size_t i = 1; i < ids.size(); ++i) EXPECT_EQ(said[i], 1) << i;
   EXPECT_EQ(late, std::nullopt);
   rig.Rounds(1);
@@ -227,7 +226,7 @@ TEST_P(RelayCalls, Questions_SessionsMayEndUnderAWalk) {
   rig.worker().List({}, kAll,
                     [&](SessionList found) { list = std::move(found); });
   rig.Rounds(1);
-  rig.worker().EndAll();
+  rig.worker().CutAll();
   EXPECT_EQ(rig.Sessions(), 0u);
   ASSERT_TRUE(rig.DriveUntil([&] { return list.has_value(); }));
   EXPECT_EQ(list->total, SessionWalks::kPerTurn);
@@ -287,6 +286,7 @@ TEST_P(RelayCalls, Questions_KillInEveryStage) {
   Link link = rig.Open(/*receive_buffer=*/8192);
   Block(rig, link.client);
   rig.worker().EndAll();
+  rig.Rounds(1);
   ASSERT_EQ(rig.Active(Stage::kAborting), 1);
   EXPECT_EQ(Kill(rig, ListOf(rig)->sessions[0].id), true);
   EXPECT_EQ(rig.Closed(CloseReason::kKilled), 3u);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <memory>
 #include <utility>
@@ -21,11 +22,22 @@ FileId IdOf(const struct stat& info) {
 
 // O_NONBLOCK is for pipes; a regular file knows no such thing, which is why all
 // this is needed.
+constexpr int kAlways = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+
 int FlagsFor(AsyncFile::OpenFor how, AioCompletion completion) {
-  constexpr int kAlways = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
   if (how == AsyncFile::OpenFor::kReading) return kAlways | O_RDONLY;
   return kAlways | O_WRONLY | O_CREAT |
          (completion == AioCompletion::kSignal ? 0 : O_APPEND);
+}
+
+// Of the regular file `path`, which is `info`; an empty one has no byte at -1.
+// Opened once more, for to open it for both at once needs the right to both.
+bool EndsWithinLine(const std::string& path, const struct stat& info) {
+  const UniqueFd fd(open(path.c_str(), kAlways | O_RDONLY));
+  struct stat found {};
+  char last = '\n';
+  return fd && fstat(fd.get(), &found) == 0 && IdOf(found) == IdOf(info) &&
+         pread(fd.get(), &last, 1, info.st_size - 1) == 1 && last != '\n';
 }
 
 absl::Status QueueIsFull() {
@@ -40,7 +52,7 @@ void AsyncFile::Open(AioQueue* queue, std::string path, OpenFor how,
   const int flags = FlagsFor(how, queue->completion());
   const bool needs_offsets = how == OpenFor::kAppending &&
                              queue->completion() == AioCompletion::kSignal;
-  queue->opener().Run([queue, path = std::move(path), flags, needs_offsets,
+  queue->opener().Run([queue, path = std::move(path), how, flags, needs_offsets,
                        done = std::move(done)]() mutable -> Task {
     UniqueFd fd(open(path.c_str(), flags, kMode));
     struct stat info {};
@@ -55,12 +67,14 @@ void AsyncFile::Open(AioQueue* queue, std::string path, OpenFor how,
           ": told of by signals it must be a regular file; choose to be told "
           "by threads, or to poll");
     }
-    return [queue, failed = std::move(failed), fd = std::move(fd), info,
+    const bool torn = failed.ok() && how == OpenFor::kAppending &&
+                      S_ISREG(info.st_mode) && EndsWithinLine(path, info);
+    return [queue, failed = std::move(failed), fd = std::move(fd), info, torn,
             done = std::move(done)]() mutable {
       if (!failed.ok()) return std::move(done)(std::move(failed));
       std::move(done)(std::make_unique<AsyncFile>(
           queue, std::move(fd), IdOf(info), S_ISREG(info.st_mode),
-          static_cast<uint64_t>(info.st_size)));
+          static_cast<uint64_t>(info.st_size), torn));
     };
   });
 }
@@ -82,12 +96,13 @@ void AsyncFile::Identify(AioQueue* queue, std::string path, Identified done) {
 }
 
 AsyncFile::AsyncFile(AioQueue* queue, UniqueFd fd, FileId id, bool regular,
-                     uint64_t size)
+                     uint64_t size, bool torn)
     : queue_(queue),
       file_(std::make_shared<OpenFile>(std::move(fd), queue->thread())),
       id_(id),
       regular_(regular),
       size_(size),
+      torn_(torn),
       end_(size) {}
 
 AsyncFile::~AsyncFile() {

@@ -68,7 +68,7 @@ class AsyncFile {
 
   // Of what is open already; `size`: where Append() begins without O_APPEND.
   AsyncFile(AioQueue* queue, UniqueFd fd, FileId id, bool regular,
-            uint64_t size);
+            uint64_t size, bool torn = false);
   // Cancels what has not begun; callbacks are destroyed unrun. The descriptor
   // is closed when the last request is over.
   ~AsyncFile();
@@ -79,6 +79,9 @@ class AsyncFile {
   bool regular() const { return regular_; }
   // When it was opened.
   uint64_t size() const { return size_; }
+  // Opened for appending, when its last byte was no newline: who wrote it ended
+  // within a line, or is within it. False where that may not be read.
+  bool torn() const { return torn_; }
 
   [[nodiscard]] absl::Status Read(uint64_t offset, size_t size, Done done);
   struct Part {
@@ -111,6 +114,7 @@ class AsyncFile {
   const FileId id_;
   const bool regular_;
   const uint64_t size_;
+  const bool torn_;
   uint64_t end_;  // where the next append goes
   // Appends and syncs that wait for their turn.
   std::deque<std::unique_ptr<AioRequest>> turns_;

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import unittest
 
+import access_logs
 import peers
 import weir
 
@@ -114,9 +115,7 @@ class AccessLogTest(unittest.TestCase):
         self.assertEqual(proxy.stdout.read(), b"")
 
     def test_each_way_of_hearing_across_a_rotation(self):
-        for how in ("polled", "signal", "thread"):
-            if how == "thread" and weir.SANITIZER == "tsan":
-                continue  # It dies of the C library's threads.
+        for how in access_logs.FILE_IO:
             with self.subTest(how), self.start("--file_io=" + how) as proxy:
                 self.talk(proxy, 20)
                 os.rename(self.path, self.path + ".1")
@@ -131,6 +130,32 @@ class AccessLogTest(unittest.TestCase):
                 both = [parse(line, "json") for line in self.lines(self.path + ".1") + new]
                 self.assertEqual(len({fields["connection"] for fields in both}), 60)
                 self.assertEqual(len(both), 60)
+            os.remove(self.path)
+
+    def test_a_half_line_of_a_process_that_was_killed_costs_no_other(self):
+        half = '{"time":"2026-01-31T14:0'
+
+        def leave_half():
+            with open(self.path, "x") as f:
+                f.write(half)
+        for how in access_logs.FILE_IO:
+            leave_half()
+            with self.subTest(how), self.start("--file_io=" + how) as proxy:
+                self.talk(proxy, 3)
+                self.wait_all_accounted(proxy)
+                os.rename(self.path, self.path + ".1")
+                leave_half()
+                proxy.process.send_signal(signal.SIGUSR1)
+                proxy.wait_metric(lambda p: p.total("weir_access_log_reopens_total") > 0,
+                                  "the new file")
+                self.talk(proxy, 3)
+                page = self.wait_all_accounted(proxy)
+                self.assertEqual(page.total("weir_access_log_lines_total"), 6)
+                for path in (self.path + ".1", self.path):
+                    first, *others = self.lines(path)
+                    self.assertEqual(first, half)
+                    self.assertEqual([parse(line, "json")["event"] for line in others],
+                                     ["close"] * 3)
             os.remove(self.path)
 
     def test_what_is_cut_at_the_exit_has_its_line(self):

@@ -64,8 +64,9 @@ void LogFile::Switch() {
       file_->size() < torn_have_) {
     DropTorn();
   }
+  if (torn_have_ == 0) torn_ = file_->torn() ? "\n" : "";
   if (!write_failed_) trouble_ = absl::OkStatus();
-  // (The rest of a cut line waits for no other line.)
+  // (The end of a cut line waits for no other line.)
   if (!holds_batch() && torn_.empty()) return Become(State::kReady);
   state_ = State::kWriting;
   Append();
@@ -101,8 +102,7 @@ void LogFile::Append() {
         absl::ResourceExhaustedError("too many writes to earlier files hang"));
   }
   appending_ = true;
-  resuming_ = !torn_.empty();
-  if (resuming_) batch_.insert(0, torn_);
+  batch_.insert(0, torn_);
   file_
       ->Append(
           std::exchange(batch_, {}),
@@ -118,8 +118,9 @@ void LogFile::OnWritten(AsyncFile::Result result) {
     CountPart(result);
     trouble_ = result.status;
   } else {
-    metrics_.lines.Add(lines_ + (resuming_ ? 1 : 0));
+    metrics_.lines.Add(lines_ + torn_lines());
     torn_.clear();
+    torn_have_ = 0;
     trouble_ = absl::OkStatus();
   }
   lines_ = 0;
@@ -130,17 +131,21 @@ void LogFile::OnWritten(AsyncFile::Result result) {
 }
 
 void LogFile::CountPart(const AsyncFile::Result& result) {
-  const std::string_view all = result.buffer;
-  const std::string_view written = all.substr(0, result.size);
+  std::string_view all = result.buffer;
+  std::string_view written = all.substr(0, result.size);
+  if (!written.empty() && !torn_.empty() && torn_have_ == 0) {
+    // The end of another's line.
+    all.remove_prefix(1);
+    written.remove_prefix(1);
+  }
   const auto whole =
       static_cast<size_t>(std::count(written.begin(), written.end(), '\n'));
-  const bool cut = written.empty() ? resuming_ : written.back() != '\n';
+  const size_t given = lines_ + torn_lines();
+  if (whole > 0) torn_have_ = 0;
+  torn_have_ += written.size() - (written.rfind('\n') + 1);
   metrics_.lines.Add(whole);
-  metrics_.dropped.Add(lines_ + (resuming_ ? 1 : 0) - whole - (cut ? 1 : 0));
-  if (!cut) return torn_.clear();
-  if (whole > 0 || !resuming_) torn_have_ = 0;
-  const size_t end = written.rfind('\n');
-  torn_have_ += written.size() - (whole > 0 ? end + 1 : 0);
+  metrics_.dropped.Add(given - whole - torn_lines());
+  if (torn_have_ == 0) return;
   torn_id_ = file_->id();
   torn_ = all.substr(written.size(),
                      all.find('\n', written.size()) + 1 - written.size());
@@ -166,9 +171,8 @@ void LogFile::OnTimer() noexcept {
 }
 
 void LogFile::DropTorn() {
-  if (torn_.empty()) return;
-  metrics_.dropped.Add();
-  torn_.clear();
+  metrics_.dropped.Add(torn_lines());
+  torn_have_ = 0;
 }
 
 size_t LogFile::Abandon() {
@@ -177,9 +181,9 @@ size_t LogFile::Abandon() {
   file_.reset();
   next_.reset();
   state_ = State::kFailing;
-  const size_t lost = lines_ + (torn_.empty() ? 0 : 1);
+  const size_t lost = lines_ + torn_lines();
   lines_ = 0;
-  torn_.clear();
+  torn_have_ = 0;
   return lost;
 }
 

@@ -28,7 +28,8 @@ namespace weir {
 // A file that cannot be opened or written to is closed and opened again each
 // kRetry, until it takes lines. A line that was cut by an error is completed
 // when writing goes on in the same file, before anything else; else the line
-// counts as dropped. A write that hangs is waited for.
+// counts as dropped. A half line that somebody else left (a process that was
+// killed) is ended by a newline. A write that hangs is waited for.
 class LogFile final : private Timer {
  public:
   static constexpr Duration kRetry = std::chrono::seconds(1);
@@ -105,6 +106,7 @@ class LogFile final : private Timer {
   void Fail(absl::Status why);
   // The cut line will not be completed.
   void DropTorn();
+  size_t torn_lines() const { return torn_have_ > 0 ? 1 : 0; }
   // A batch waits for a file, or for a look at the path.
   bool holds_batch() const { return lines_ > 0 && !appending_; }
   void Become(State state);
@@ -126,10 +128,10 @@ class LogFile final : private Timer {
   std::string batch_;
   size_t lines_ = 0;
   bool appending_ = false;
-  bool resuming_ = false;  // what is being appended begins with `torn_`
 
-  // The rest of a line that was cut, and where it was: in which file, and how
-  // many bytes of it are there.
+  // What `file_` gets before the next batch: the rest of a line that was cut,
+  // or a newline behind a half line of another's. Of the former: in which file
+  // it was, and how many bytes of it are there; else 0.
   std::string torn_;
   FileId torn_id_;
   uint64_t torn_have_ = 0;

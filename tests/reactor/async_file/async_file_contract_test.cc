@@ -107,6 +107,41 @@ TEST_P(AsyncFileContract, AppendsBehindOthersButWhereSignalsTell) {
   EXPECT_EQ(Contents(Path("f")), Signalled() ? "abther" : "aotherb");
 }
 
+TEST_P(AsyncFileContract, KnowsWhetherAFileEndsWithinALine) {
+  for (const auto& [text, torn] : {std::pair<std::string, bool>{"", false},
+                                   {"\n", false},
+                                   {"line\n", false},
+                                   {"li", true},
+                                   {"line\nli", true}}) {
+    Put(Path("f"), text);
+    EXPECT_EQ(Open(Path("f"))->torn(), torn) << text;
+    EXPECT_FALSE(Open(Path("f"), OpenFor::kReading)->torn());
+  }
+}
+
+// Root may read everything, so somebody else tries.
+TEST_P(AsyncFileContract, AppendsToWhatItMayNotRead) {
+  Put(Path("f"), "li");
+  ASSERT_EQ(chmod(Path("f").c_str(), 0222), 0);
+  const UniqueFd before(open(".", O_PATH | O_CLOEXEC));
+  ASSERT_EQ(chdir(folder_.c_str()), 0);
+  const bool root = geteuid() == 0;
+  if (root) {
+    ASSERT_EQ(chmod(".", 0711), 0);
+    ASSERT_EQ(seteuid(65534), 0);
+  }
+  const File file = Open("f");
+  if (root) {
+    ASSERT_EQ(seteuid(0), 0);
+  }
+  ASSERT_EQ(fchdir(before.get()), 0);
+  ASSERT_NE(file, nullptr);
+  EXPECT_FALSE(file->torn());
+  EXPECT_TRUE(Append(file.get(), "ne").status.ok());
+  ASSERT_EQ(chmod(Path("f").c_str(), 0644), 0);
+  EXPECT_EQ(Contents(Path("f")), "line");
+}
+
 TEST_P(AsyncFileContract, ReadsSeveralWithOneCall) {
   Put(Path("f"), "0123456789");
   const File file = Open(Path("f"), OpenFor::kReading);

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "gtest/gtest.h"
 #include "reactor/errno_status.h"
@@ -52,6 +53,11 @@ class LogFileTest : public LogRig {
     ASSERT_EQ(file_->state(), State::kReady);
     file_->Write(Lines(lines), lines);
     Settle();
+  }
+
+  // Somebody else does.
+  void Append(const std::string& text) {
+    std::ofstream(path_, std::ios::app) << text;
   }
 
   // Lines in the file, and those that were dropped. Every other that was given
@@ -155,8 +161,73 @@ TEST_F(LogFileTest, DropsTheRestOfALineWhoseFileWasCut) {
   disk_.room = FakeDisk::kEndless;
   Elapse(LogFile::kRetry);
   Write(1);
-  EXPECT_EQ(Contents(path_), "li" + Numbers(2, 3));
+  EXPECT_EQ(Contents(path_), "li\n" + Numbers(2, 3));
   Expect(2, 1);
+}
+
+TEST_F(LogFileTest, EndsAHalfLineOfAnEarlierProcess) {
+  Append("half");
+  Make();
+  EXPECT_EQ(file_->state(), State::kReady);
+  Write(1);
+  EXPECT_EQ(Contents(path_), "half\n" + Numbers(0, 1));
+  Expect(1, 0);
+  EXPECT_EQ(file_->metrics().bytes.Value(), 9u);
+  Make();  // whose last line is whole
+  Write(1);
+  EXPECT_EQ(Contents(path_), "half\n" + Numbers(0, 2));
+}
+
+TEST_F(LogFileTest, EndsAHalfLineInTheFileThatARenamePutThere) {
+  for (const bool told : {false, true}) {
+    Write(1);
+    Rename();
+    Append("half");
+    if (told) {
+      file_->Reopen();
+      Settle();
+    } else {
+      Elapse(LogFile::kLook);
+    }
+    Write(1);
+    EXPECT_EQ(Contents(path_), "half\n" + Numbers(given_ - 1, given_));
+    Expect(given_, 0);
+  }
+}
+
+TEST_F(LogFileTest, CountsNoHalfLineOfAnother) {
+  // Room for so much of a newline and three lines; a cut one is completed.
+  for (const auto& [room, lines] :
+       {std::pair<size_t, size_t>{0, 0}, {1, 0}, {4, 1}, {10, 2}}) {
+    SCOPED_TRACE(room);
+    Make();
+    given_ = 0;
+    std::filesystem::remove_all(folder_ + "/log");
+    Elapse(LogFile::kLook);
+    Write(3);
+    ASSERT_EQ(file_->state(), State::kFailing);
+    std::filesystem::create_directory(folder_ + "/log");
+    Append("half");
+    disk_.room = room;
+    Elapse(LogFile::kRetry);
+    Settle();
+    EXPECT_EQ(ErrnoOf(file_->trouble()), ENOSPC);
+    disk_.room = FakeDisk::kEndless;
+    Elapse(LogFile::kRetry);
+    Settle();
+    EXPECT_EQ(file_->state(), State::kReady);
+    EXPECT_EQ(Contents(path_), "half\n" + Numbers(0, lines));
+    Expect(lines, 3 - lines);
+    EXPECT_EQ(file_->Abandon(), 0u);
+  }
+}
+
+// What is on its way may have come so far: it is no half line of another's.
+TEST_F(LogFileTest, LeavesAHalfLineAloneInTheFileThatItHas) {
+  Append("half");
+  file_->Reopen();
+  Settle();
+  EXPECT_EQ(Contents(path_), "half");
 }
 
 TEST_F(LogFileTest, CountsWhatNoWriteTook) {

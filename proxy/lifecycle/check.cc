@@ -20,6 +20,7 @@
 #include "reactor/errno_status.h"
 #include "reactor/poller.h"
 #include "reactor/reactor.h"
+#include "reactor/run_until.h"
 
 namespace weir {
 namespace {
@@ -40,9 +41,8 @@ class Dialer final : private TransportObserver {
         reactor_, *std::move(resolver), {forward.target},
         [&list](size_t, AddressListPtr found) { list = std::move(found); });
     directory.Start();
-    while (list == nullptr && Step()) {
-    }
-    if (list == nullptr) {
+    if (!RunUntil(reactor_, deadline_ - reactor_->Now(),
+                  [&list] { return list != nullptr; })) {
       return absl::DeadlineExceededError("the name servers did not answer");
     }
     if (list->addresses.empty()) return absl::NotFoundError(list->error);
@@ -53,13 +53,6 @@ class Dialer final : private TransportObserver {
   using Outcome = Connector::Outcome;
 
   void OnTransportReady(Transport*) noexcept override { ready_ = true; }
-
-  // A round; false when the time is over.
-  bool Step() {
-    if (reactor_->Now() >= deadline_) return false;
-    reactor_->RunOnce(deadline_ - reactor_->Now());
-    return true;
-  }
 
   absl::Status Connect(const ForwardSpec& forward, const AddressListPtr& list) {
     ForwardMetrics metrics({forward}, 1);

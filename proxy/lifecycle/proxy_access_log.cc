@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "proxy/lifecycle/proxy.h"
 #include "reactor/errno_status.h"
+#include "reactor/run_until.h"
 
 namespace weir {
 namespace {
@@ -75,16 +76,12 @@ absl::Status Proxy::MakeAccessLog() {
     log_->Line(level, text);
   };
   access_log_ = std::make_unique<AccessLog>(std::move(options));
-  const MonoTime deadline = control_->clock().Now() + kOpenWithin;
-  while (access_log_->opening()) {
-    const Duration left = deadline - control_->clock().Now();
-    if (left <= Duration::zero()) {
-      return absl::DeadlineExceededError(
-          absl::StrCat(flag,
-                       "not opened within 5 s: does its file system "
-                       "hang? name another file"));
-    }
-    control_->RunOnce(left);
+  if (!RunUntil(control_.get(), kOpenWithin,
+                [this] { return !access_log_->opening(); })) {
+    return absl::DeadlineExceededError(
+        absl::StrCat(flag,
+                     "not opened within 5 s: does its file system "
+                     "hang? name another file"));
   }
   // What follows is no round of the loop.
   monitors_.back()->Finished(control_->clock());

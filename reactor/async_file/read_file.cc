@@ -12,6 +12,7 @@
 #include "reactor/async_file/async_file.h"
 #include "reactor/poller.h"
 #include "reactor/reactor.h"
+#include "reactor/run_until.h"
 
 namespace weir {
 namespace {
@@ -145,16 +146,11 @@ absl::StatusOr<std::string> ReadFileNow(const std::string& path, size_t most,
   ReadFile(
       queue->get(), path, most,
       [&read](absl::StatusOr<std::string> bytes) { read = std::move(bytes); });
-  const MonoTime deadline = reactor.clock().Now() + patience;
-  while (!read.has_value()) {
-    const Duration left = deadline - reactor.clock().Now();
-    if (left <= Duration::zero()) {
-      return absl::DeadlineExceededError(absl::StrCat(
-          path, ": not read within ",
-          std::chrono::duration_cast<std::chrono::seconds>(patience).count(),
-          " s: does its file system hang?"));
-    }
-    reactor.RunOnce(left);
+  if (!RunUntil(&reactor, patience, [&read] { return read.has_value(); })) {
+    return absl::DeadlineExceededError(absl::StrCat(
+        path, ": not read within ",
+        std::chrono::duration_cast<std::chrono::seconds>(patience).count(),
+        " s: does its file system hang?"));
   }
   return *std::move(read);
 }

@@ -25,6 +25,7 @@
 #include "reactor/kernel.h"
 #include "reactor/poller.h"
 #include "reactor/reactor.h"
+#include "reactor/run_until.h"
 #include "reactor/socket.h"
 
 namespace weir {
@@ -139,11 +140,8 @@ class SessionLogTest : public testing::Test, private SessionHost {
   }
 
   void DriveUntilLines(size_t count) {
-    const MonoTime bound = Clock::Real().Now() + kBound;
-    while (lines_.size() < count && Clock::Real().Now() < bound) {
-      reactor_->RunOnce(seconds(1));
-    }
-    ASSERT_GE(lines_.size(), count);
+    ASSERT_TRUE(RunUntil(reactor_.get(), kBound,
+                         [&] { return lines_.size() >= count; }));
     reactor_->RunOnce(Duration::zero());  // closed sessions are freed
   }
 

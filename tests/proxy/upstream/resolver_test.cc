@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gmock/gmock.h"
@@ -17,6 +18,7 @@
 #include "reactor/clock.h"
 #include "reactor/poller.h"
 #include "reactor/reactor.h"
+#include "reactor/run_until.h"
 #include "tests/proxy/upstream/fake_dns_server.h"
 
 namespace weir {
@@ -89,15 +91,17 @@ class ResolverTest : public testing::TestWithParam<PollerKind> {
         host, 5432, [result](Result answer) { *result = std::move(answer); });
   }
 
+  bool Until(absl::FunctionRef<bool()> so) {
+    return RunUntil(reactor_.get(), kBound, so);
+  }
+
   Result Resolve(const std::string& host) {
     std::optional<Result> result;
     Ask(host, &result);
-    const MonoTime bound = Clock::Real().Now() + kBound;
-    while (!result.has_value() && Clock::Real().Now() < bound) {
-      reactor_->RunOnce(seconds(1));
+    if (!Until([&] { return result.has_value(); })) {
+      return absl::InternalError("no end");
     }
-    return result.has_value() ? *std::move(result)
-                              : absl::InternalError("no end");
+    return *std::move(result);
   }
 
   std::unique_ptr<Reactor> reactor_;
@@ -201,15 +205,9 @@ TEST_P(ResolverTest, ALostDatagramIsAskedAgain) {
       {.timeout = seconds(60), .try_timeout = milliseconds(20), .tries = 1000});
   std::optional<Result> result;
   Ask("db.test.", &result);
-  const MonoTime bound = Clock::Real().Now() + kBound;
-  while (server_->udp_questions < 2 && Clock::Real().Now() < bound) {
-    reactor_->RunOnce(seconds(1));
-  }
+  ASSERT_TRUE(Until([&] { return server_->udp_questions >= 2; }));
   server_->zones["db.test"] = {.v4 = {"127.0.0.5"}};
-  while (!result.has_value() && Clock::Real().Now() < bound) {
-    reactor_->RunOnce(seconds(1));
-  }
-  ASSERT_TRUE(result.has_value());
+  ASSERT_TRUE(Until([&] { return result.has_value(); }));
   EXPECT_THAT(Texts(*result), ElementsAre("127.0.0.5:5432"));
 }
 
@@ -233,13 +231,9 @@ TEST_P(ResolverTest, ManyAtOnce) {
     server_->zones[name] = {.v4 = {"127.0.1." + std::to_string(i)}};
     Ask(name + ".", &results[static_cast<size_t>(i)]);
   }
-  const MonoTime bound = Clock::Real().Now() + kBound;
   for (int i = 0; i < kNames; ++i) {
     const auto& result = results[static_cast<size_t>(i)];
-    while (!result.has_value() && Clock::Real().Now() < bound) {
-      reactor_->RunOnce(seconds(1));
-    }
-    ASSERT_TRUE(result.has_value());
+    ASSERT_TRUE(Until([&] { return result.has_value(); }));
     EXPECT_THAT(Texts(*result),
                 ElementsAre("127.0.1." + std::to_string(i) + ":5432"));
   }
@@ -265,10 +259,7 @@ TEST_P(ResolverTest, DestroyedWithALookUpInFlight) {
   server_->zones["db.test"] = {.silent = true};
   auto owned = std::make_shared<int>(0);
   resolver_->Resolve("db.test.", 1, [owned](const Result&) { ++*owned; });
-  const MonoTime bound = Clock::Real().Now() + kBound;
-  while (server_->udp_questions == 0 && Clock::Real().Now() < bound) {
-    reactor_->RunOnce(seconds(1));
-  }
+  ASSERT_TRUE(Until([&] { return server_->udp_questions > 0; }));
   EXPECT_EQ(owned.use_count(), 2);
   resolver_.reset();
   EXPECT_EQ(owned.use_count(), 1);

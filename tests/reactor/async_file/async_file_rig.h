@@ -32,6 +32,7 @@
 #include "reactor/fd.h"
 #include "reactor/poller.h"
 #include "reactor/reactor.h"
+#include "reactor/run_until.h"
 #include "reactor/signals.h"
 #include "tests/reactor/async_file/fake_aio_calls.h"
 
@@ -88,13 +89,7 @@ class AsyncFileRig : public testing::Test {
   // Rounds of the loop until it is so; false after half a minute, which only a
   // failing test takes.
   bool RunUntil(const std::function<bool()>& so) {
-    const auto deadline =
-        std::chrono::steady_clock::now() + std::chrono::seconds(30);
-    while (!so()) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      reactor_->RunOnce(std::chrono::seconds(1));
-    }
-    return true;
+    return weir::RunUntil(reactor_.get(), std::chrono::seconds(30), so);
   }
   bool RunUntilOver(const Outcome& outcome) {
     return RunUntil([&] { return outcome.has_value(); });

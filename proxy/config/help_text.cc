@@ -20,7 +20,7 @@ constexpr char kBeforeFlags[] =
     R"(weir forwards TCP ports and unix sockets.
 
   weir [FLAG]... FORWARD...         forward until told to stop
-  weir check [--dial] FORWARD...    parse, try to listen; --dial: connect too
+  weir check [--dial] FORWARD...    try to listen and log; --dial: connect too
   weir demo [FLAG]...               an echo server, a forward, traffic, numbers
   weir help | --help | --version
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "proxy/lifecycle/access_log_error.h"
 #include "proxy/lifecycle/listeners.h"
 #include "proxy/observe/forward_metrics.h"
 #include "proxy/relay/connector.h"
@@ -17,6 +18,8 @@
 #include "proxy/upstream/address_list.h"
 #include "proxy/upstream/resolver.h"
 #include "proxy/upstream/upstream_directory.h"
+#include "reactor/async_file/aio_queue.h"
+#include "reactor/async_file/async_file.h"
 #include "reactor/errno_status.h"
 #include "reactor/poller.h"
 #include "reactor/reactor.h"
@@ -85,6 +88,22 @@ class Dialer final : private TransportObserver {
   bool ready_ = false;
 };
 
+absl::Status TryAccessLog(const AccessLogSettings& settings, Reactor* reactor) {
+  if (settings.file.empty()) return absl::OkStatus();
+  absl::StatusOr<std::unique_ptr<AioQueue>> files =
+      AioQueue::Create({.reactor = reactor, .completion = settings.file_io});
+  if (!files.ok()) return files.status();
+  std::optional<absl::Status> tried;
+  AsyncFile::TryAppending(
+      files->get(), settings.file,
+      [&tried](const absl::Status& status) { tried = status; });
+  if (!RunUntil(reactor, kAccessLogOpenWithin,
+                [&tried] { return tried.has_value(); })) {
+    return AccessLogHangs(settings.file);
+  }
+  return tried->ok() ? absl::OkStatus() : AccessLogError(*tried);
+}
+
 }  // namespace
 
 absl::Status Check(const CheckCommand& command) {
@@ -114,6 +133,8 @@ absl::Status Check(const CheckCommand& command) {
   Reactor::Options options;
   options.poller = *std::move(poller);
   Reactor reactor(std::move(options));
+  absl::Status logs = TryAccessLog(command.settings.access_log, &reactor);
+  if (!logs.ok()) return logs;
   for (const ForwardSpec& forward : command.forwards) {
     if (command.dial) {
       const absl::Status dialed =

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -11,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "proxy/lifecycle/access_log_error.h"
 #include "proxy/lifecycle/proxy.h"
 #include "reactor/errno_status.h"
 #include "reactor/run_until.h"
@@ -18,39 +18,13 @@
 namespace weir {
 namespace {
 
-// How long a file system may take to open the file at the start.
-constexpr Duration kOpenWithin = std::chrono::seconds(5);
 // What a flush gets at least, and after a second signal.
 constexpr Duration kFlushAtLeast = std::chrono::seconds(1);
 constexpr Duration kFlushNow = std::chrono::milliseconds(100);
 
-bool IsOfType(const std::string& path, mode_t type) {
+bool IsFifo(const std::string& path) {
   struct stat info {};
-  return stat(path.c_str(), &info) == 0 && (info.st_mode & S_IFMT) == type;
-}
-
-// What to do about a file that cannot be opened, for an error line.
-std::string WayOut(int error, const std::string& path) {
-  switch (error) {
-    case ENOENT:
-    case ENOTDIR:
-      return "; make its directory, or name another file";
-    case EACCES:
-    case EPERM:
-      return absl::StrCat("; let uid ", geteuid(),
-                          " write there, or name another file");
-    case EISDIR:
-      return "; name a file in it";
-    case ENXIO:
-      if (!IsOfType(path, S_IFSOCK)) return "";
-      return " (it is a socket, which cannot be opened); name a file, or put "
-             "`| cat` behind weir";
-    case ESPIPE:
-      return "; take --file_io=polled or --file_io=thread, or name a regular "
-             "file";
-    default:
-      return "; name another file";
-  }
+  return stat(path.c_str(), &info) == 0 && S_ISFIFO(info.st_mode);
 }
 
 }  // namespace
@@ -58,7 +32,6 @@ std::string WayOut(int error, const std::string& path) {
 absl::Status Proxy::MakeAccessLog() {
   const AccessLogSettings& settings = settings_.access_log;
   if (settings.file.empty()) return absl::OkStatus();
-  const std::string flag = absl::StrCat("--access_log=", settings.file, ": ");
   absl::StatusOr<std::unique_ptr<AioQueue>> files = AioQueue::Create(
       {.reactor = control_.get(), .completion = settings.file_io});
   if (!files.ok()) return files.status();
@@ -76,36 +49,22 @@ absl::Status Proxy::MakeAccessLog() {
     log_->Line(level, text);
   };
   access_log_ = std::make_unique<AccessLog>(std::move(options));
-  if (!RunUntil(control_.get(), kOpenWithin,
+  if (!RunUntil(control_.get(), kAccessLogOpenWithin,
                 [this] { return !access_log_->opening(); })) {
-    return absl::DeadlineExceededError(
-        absl::StrCat(flag,
-                     "not opened within 5 s: does its file system "
-                     "hang? name another file"));
+    return AccessLogHangs(settings.file);
   }
   // What follows is no round of the loop.
   monitors_.back()->Finished(control_->clock());
   const absl::Status& trouble = access_log_->trouble();
   if (trouble.ok()) return absl::OkStatus();
-  const int error = ErrnoOf(trouble);
-  if (error == ENXIO && IsOfType(settings.file, S_IFIFO)) {
-    if (settings.file_io == AioCompletion::kSignal) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(flag,
-                       "is a FIFO, and completion by signal needs a "
-                       "regular file",
-                       WayOut(ESPIPE, settings.file)));
-    }
-    warnings_.push_back(absl::StrCat(
-        flag,
-        "nobody reads this FIFO yet; lines wait for a reader, and are "
-        "dropped when there is no more room"));
-    return absl::OkStatus();
+  if (ErrnoOf(trouble) != ENXIO || !IsFifo(settings.file)) {
+    return AccessLogError(trouble);
   }
-  return absl::Status(
-      trouble.code(),
-      absl::StrCat("--access_log: ", std::string(trouble.message()),
-                   WayOut(error, settings.file)));
+  warnings_.push_back(absl::StrCat(
+      "--access_log=", settings.file,
+      ": nobody reads this FIFO yet; lines wait for a reader, and are dropped "
+      "when there is no more room"));
+  return absl::OkStatus();
 }
 
 void Proxy::ReopenAccessLog() {

@@ -5,7 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <memory>
+#include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -30,6 +33,53 @@ int FlagsFor(AsyncFile::OpenFor how, AioCompletion completion) {
          (completion == AioCompletion::kSignal ? 0 : O_APPEND);
 }
 
+bool NeedsOffsets(AsyncFile::OpenFor how, AioCompletion completion) {
+  return how == AsyncFile::OpenFor::kAppending &&
+         completion == AioCompletion::kSignal;
+}
+
+absl::Status CannotOpen(int error, const std::string& path) {
+  return ErrnoStatus(error, "cannot open " + path);
+}
+
+absl::Status HasNoOffsets(const std::string& path) {
+  return ErrnoStatus(ESPIPE, "cannot write to " + path,
+                     ": told of by signals it must be a regular file");
+}
+
+// Why what is of that kind can be no AsyncFile.
+absl::Status Unfit(const std::string& path, mode_t kind, bool needs_offsets) {
+  if (S_ISDIR(kind)) return CannotOpen(EISDIR, path);
+  if (needs_offsets && !S_ISREG(kind)) return HasNoOffsets(path);
+  if (S_ISSOCK(kind)) return CannotOpen(ENXIO, path);
+  return absl::OkStatus();
+}
+
+absl::Status Try(const std::string& path, bool needs_offsets) {
+  std::filesystem::path written = path;
+  int how = W_OK;
+  struct stat info {};
+  if (stat(path.c_str(), &info) == 0) {
+    absl::Status unfit = Unfit(path, info.st_mode, needs_offsets);
+    if (!unfit.ok()) return unfit;
+  } else if (errno == ENOENT) {
+    // It would be made, and where, a link may say.
+    std::error_code error;
+    while (std::filesystem::is_symlink(written, error)) {
+      written =
+          written.parent_path() / std::filesystem::read_symlink(written, error);
+    }
+    written = written.parent_path() / ".";
+    how |= X_OK;
+  } else {
+    return CannotOpen(errno, path);
+  }
+  if (faccessat(AT_FDCWD, written.c_str(), how, AT_EACCESS) != 0) {
+    return CannotOpen(errno, path);
+  }
+  return absl::OkStatus();
+}
+
 // Of the regular file `path`, which is `info`; an empty one has no byte at -1.
 // Opened once more, for to open it for both at once needs the right to both.
 bool EndsWithinLine(const std::string& path, const struct stat& info) {
@@ -50,22 +100,18 @@ void AsyncFile::Open(AioQueue* queue, std::string path, OpenFor how,
                      Opened done) {
   constexpr mode_t kMode = 0640;
   const int flags = FlagsFor(how, queue->completion());
-  const bool needs_offsets = how == OpenFor::kAppending &&
-                             queue->completion() == AioCompletion::kSignal;
+  const bool needs_offsets = NeedsOffsets(how, queue->completion());
   queue->opener().Run([queue, path = std::move(path), how, flags, needs_offsets,
                        done = std::move(done)]() mutable -> Task {
     UniqueFd fd(open(path.c_str(), flags, kMode));
     struct stat info {};
     absl::Status failed;
     if (!fd || fstat(fd.get(), &info) != 0) {
-      failed = ErrnoStatus(errno, "cannot open " + path);
-    } else if (S_ISDIR(info.st_mode)) {
-      failed = ErrnoStatus(EISDIR, "cannot open " + path);
-    } else if (needs_offsets && !S_ISREG(info.st_mode)) {
-      failed = ErrnoStatus(
-          ESPIPE, "cannot write to " + path,
-          ": told of by signals it must be a regular file; choose to be told "
-          "by threads, or to poll");
+      // (No regular file is ENXIO.)
+      failed = needs_offsets && errno == ENXIO ? HasNoOffsets(path)
+                                               : CannotOpen(errno, path);
+    } else {
+      failed = Unfit(path, info.st_mode, needs_offsets);
     }
     const bool torn = failed.ok() && how == OpenFor::kAppending &&
                       S_ISREG(info.st_mode) && EndsWithinLine(path, info);
@@ -77,6 +123,16 @@ void AsyncFile::Open(AioQueue* queue, std::string path, OpenFor how,
           static_cast<uint64_t>(info.st_size), torn));
     };
   });
+}
+
+void AsyncFile::TryAppending(AioQueue* queue, std::string path, Tried done) {
+  queue->opener().Run(
+      [path = std::move(path),
+       needs_offsets = NeedsOffsets(OpenFor::kAppending, queue->completion()),
+       done = std::move(done)]() mutable -> Task {
+        return [tried = Try(path, needs_offsets),
+                done = std::move(done)]() mutable { std::move(done)(tried); };
+      });
 }
 
 void AsyncFile::Identify(AioQueue* queue, std::string path, Identified done) {

@@ -62,6 +62,12 @@ class AsyncFile {
   // nobody reads is ENXIO.
   static void Open(AioQueue* queue, std::string path, OpenFor how, Opened done);
 
+  // As Open() for appending would end, but that no file is made, and a FIFO is
+  // not opened: its reader would see it closed. OK, then, whether or not there
+  // is one.
+  using Tried = absl::AnyInvocable<void(const absl::Status&) &&>;
+  static void TryAppending(AioQueue* queue, std::string path, Tried done);
+
   // What lies at `path` now, asked on the file thread.
   using Identified = absl::AnyInvocable<void(absl::StatusOr<FileId>) &&>;
   static void Identify(AioQueue* queue, std::string path, Identified done);

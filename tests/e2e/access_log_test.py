@@ -185,17 +185,16 @@ class AccessLogTest(unittest.TestCase):
             lost = proxy.wait_stderr(r"access log: (\d+) lines were not written")
             self.assertGreater(int(lost[1]), 0)
 
-    def test_a_start_that_fails(self):
+    def test_a_start_that_fails_and_the_check_before_it(self):
         for path, words in (("/nonexistent/a.log", "make its directory"),
                             (self.folder, "name a file in it")):
             with self.subTest(path):
-                done = subprocess.run(
-                    [weir.binary(), "0=127.0.0.1:1", "--admin=off", "--access_log=" + path],
-                    capture_output=True, text=True, timeout=weir.LONG, check=False)
-                self.assertEqual(done.returncode, 1)
-                self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
-                self.assertIn(path, done.stderr)
-                self.assertIn(words, done.stderr)
+                args = "0=127.0.0.1:1", "--admin=off", "--access_log=" + path
+                code, _, error = weir.run(*args)
+                self.assertEqual(code, 1)
+                self.assertRegex(error, r"\A.*%s.*%s.*\n\Z" % (path, words))
+                code, _, checked = weir.run("check", *args)
+                self.assertEqual((code, checked), (1, error))
 
     def test_status_command(self):
         with self.start() as proxy:

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "proxy/config/command_line.h"
 #include "proxy/config/forward_spec.h"
 #include "reactor/address.h"
+#include "reactor/async_file/completion.h"
 #include "reactor/fd.h"
 #include "reactor/kernel.h"
 #include "reactor/socket.h"
@@ -22,6 +24,7 @@ namespace weir {
 namespace {
 
 using testing::AnyOf;
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::StartsWith;
 
@@ -105,6 +108,31 @@ TEST(CheckTest, APortThatIsTaken) {
   const absl::Status status = Check(command);
   EXPECT_THAT(MessageOf(status), StartsWith("pg: "));
   EXPECT_THAT(MessageOf(status), HasSubstr("Address already in use"));
+}
+
+TEST(CheckTest, AnAccessLogThatCannotBeOpened) {
+  CheckCommand command = Command("127.0.0.1", 1, /*dial=*/false);
+  const std::string folder = testing::TempDir();
+  std::string& file = command.settings.access_log.file;
+  file = folder + "gone/access.log";
+  EXPECT_EQ(MessageOf(Check(command)),
+            "--access_log: cannot open " + file +
+                ": No such file or directory; make its directory, or name "
+                "another file");
+  file = folder;
+  EXPECT_THAT(MessageOf(Check(command)), EndsWith("; name a file in it"));
+  file = "/dev/null";
+  command.settings.access_log.file_io = AioCompletion::kSignal;
+  EXPECT_THAT(MessageOf(Check(command)),
+              EndsWith("; take --file_io=polled or --file_io=thread, or name a "
+                       "regular file"));
+}
+
+TEST(CheckTest, AnAccessLogThatIsFineIsNotMade) {
+  CheckCommand command = Command("127.0.0.1", 1, /*dial=*/false);
+  command.settings.access_log.file = testing::TempDir() + "not_made.log";
+  EXPECT_TRUE(Check(command).ok());
+  EXPECT_FALSE(std::filesystem::exists(command.settings.access_log.file));
 }
 
 TEST(CheckTest, WithoutDialNobodyConnects) {

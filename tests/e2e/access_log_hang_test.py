@@ -6,12 +6,9 @@ import threading
 import time
 import unittest
 
+import access_log_case
 import access_logs
-import loads
-import namespace
 import peers
-import slow_fs
-import weir
 
 SECONDS = 5
 TRIES = 3
@@ -66,17 +63,7 @@ def p99_bucket(before, after):
     raise AssertionError("no time has passed")
 
 
-class AccessLogHangTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        namespace.enter_mount_namespace()
-
-    def setUp(self):
-        self.load = loads.Load()
-        self.addCleanup(self.load.close)
-        self.server = peers.Server(peers.echo)
-        self.addCleanup(self.server.close)
-
+class AccessLogHangTest(access_log_case.AccessLogCase):
     def window(self, proxy, steady):
         """5 s of full load: (number and bound of the p99's bucket, connections,
         round trips, the longest of them)."""
@@ -88,15 +75,9 @@ class AccessLogHangTest(unittest.TestCase):
                 steady.count() - trips, steady.take_longest())
 
     def run_with(self, file_io):
-        try:
-            fs = slow_fs.SlowFs()
-        except OSError as error:
-            raise unittest.SkipTest(str(error))
-        with fs, weir.Weir("a@127.0.0.1:0=127.0.0.1:%d" % self.load.port,
-                           "steady@127.0.0.1:0=" + self.server.target,
-                           "--access_log=" + os.path.join(fs.path, "access.log"),
-                           "--access_log_buffer=64KiB", "--file_io=" + file_io,
-                           reactors=2) as proxy:
+        with self.slow_fs() as fs, \
+                self.start(os.path.join(fs.path, "access.log"),
+                           "--file_io=" + file_io) as proxy:
             steady = Steady(proxy.address("steady"))
             # What held a loop because of the disk would do so each time; the machine
             # does it now and then.

@@ -257,8 +257,7 @@ void RelayRig::ExpectAccessComplete() {
   if (access_.empty()) return;
   TakeAccess();
   uint64_t dropped = 0;
-  for (const auto& access : access_)
-    dropped += access->dropped_closes().Value();
+  for (const auto& access : access_) dropped += access->dropped().Value();
   EXPECT_EQ(access_closes_ + dropped, Closed());
 }
 

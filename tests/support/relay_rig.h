@@ -201,7 +201,8 @@ class RelayRig {
   void MakeReactor();
   // Lets all sessions end and looks whether they left anything.
   void Finish();
-  // Each connection that was closed has its line, or is counted.
+  // Each connection that was closed has its line, or is counted: only lines of
+  // ends find no room.
   void ExpectAccessComplete();
 
   const Options options_;

@@ -13,7 +13,6 @@ void AccessSink::Line(AccessRecord record) {
   AppendAccessLine(options_.format, record, &line_);
   if (!ring_.Push(record.wall_nanos, line_)) {
     dropped_.Add();
-    if (record.event == AccessEvent::kClose) dropped_closes_.Add();
     return;
   }
   if (sleeping_.load(std::memory_order_seq_cst) &&

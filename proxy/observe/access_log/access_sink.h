@@ -42,10 +42,7 @@ class AccessSink {
   // Formats `record`, with the wall time of now, and puts it into the ring.
   void Line(AccessRecord record);
   // A connection ended that there was no memory for: its line is dropped.
-  void Drop() {
-    dropped_.Add();
-    dropped_closes_.Add();
-  }
+  void Drop() { dropped_.Add(); }
 
   // --- The reader -----------------------------------------------------------
 
@@ -59,10 +56,8 @@ class AccessSink {
 
   // --- Any thread -----------------------------------------------------------
 
-  // Lines that found no room; and those of them that were of an end, so that
-  // these and the close lines that were taken are the connections that closed.
+  // Lines that found no room, and those of Drop().
   const Counter& dropped() const { return dropped_; }
-  const Counter& dropped_closes() const { return dropped_closes_; }
 
  private:
   const Options options_;
@@ -70,7 +65,6 @@ class AccessSink {
   // Producer only.
   std::string line_;
   Counter dropped_;
-  Counter dropped_closes_;
   // Reader only.
   LogRecord record_;
   // Set by the reader, taken back by whoever wakes it. seq_cst with the ring's

@@ -94,19 +94,6 @@ TEST_F(AccessSinkTest, WhatFindsNoRoomIsCounted) {
   EXPECT_EQ(taken + 1 + sink.dropped().Value(), 52u);
 }
 
-TEST_F(AccessSinkTest, DroppedEndsAreCountedApart) {
-  AccessSink sink(Options(64));  // too small for any line
-  sink.Line({.event = AccessEvent::kOpen});
-  sink.Line({.event = AccessEvent::kUpdate});
-  EXPECT_EQ(sink.dropped_closes().Value(), 0u);
-  sink.Line({.event = AccessEvent::kClose});
-  sink.Drop();
-  EXPECT_EQ(sink.dropped_closes().Value(), 2u);
-  EXPECT_EQ(sink.dropped().Value(), 4u);
-  EXPECT_TRUE(sink.empty());
-  EXPECT_EQ(wakes_, 0);
-}
-
 // A reader that sleeps whenever it may. One whose wake is lost waits for ever.
 TEST(AccessSinkThreadsTest, NoWakeIsLost) {
   std::mutex mutex;

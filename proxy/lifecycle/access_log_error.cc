@@ -23,8 +23,8 @@ std::string WayOut(int error) {
     case EISDIR:
       return "; name a file in it";
     case ENXIO:
-      return " (it is a socket, which cannot be opened); name a file, or put "
-             "`| cat` behind weir";
+      return " (a socket cannot be opened); name a file, or put `| cat` behind "
+             "weir";
     case ESPIPE:
       return "; take --file_io=polled or --file_io=thread, or name a regular "
              "file";

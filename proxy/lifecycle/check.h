@@ -11,9 +11,9 @@ namespace weir {
 
 // Binds what the forwards listen on and lets go again; with `dial` it also
 // connects to each target once, within the forward's connect time-out. Looks
-// whether the access log could be opened, and makes no file. Prints a
-// line for each forward, and what BoundForward warns of, to stderr unless
-// --quiet. The error is the first thing that failed. Any thread; blocks.
+// whether the access log could be opened, and makes no file. Prints a line for
+// each forward, and what BoundForward warns of, to stderr unless --quiet. The
+// error is the first thing that failed. Any thread; blocks.
 absl::Status Check(const CheckCommand& command);
 
 }  // namespace weir

@@ -8,11 +8,14 @@
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
-#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "absl/container/btree_set.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -114,31 +117,73 @@ std::vector<Place> PlacesOf(const TargetSpec& target) {
   return places;
 }
 
-bool SamePort(const Place& a, const Place& b) {
-  // Port 0 is chosen by the kernel, a different one each time.
-  return a.kind == b.kind &&
-         (a.kind == Place::Kind::kUnix || (a.port == b.port && a.port != 0));
-}
+// Who listens where, among forwards that are numbered in their order.
+class Listeners {
+ public:
+  void Add(const std::vector<Place>& places, size_t forward) {
+    for (const Place& place : places) {
+      Port& port =
+          ports_.try_emplace(KeyOf(place), Port{forward}).first->second;
+      port.addresses.emplace(place.address, forward);
+      if (place.wildcard) port.wildcard = forward;
+    }
+  }
 
-// Whether both cannot be listened on at once.
-bool Collide(const Place& a, const Place& b) {
-  return SamePort(a, b) && (a.wildcard || b.wildcard || a.address == b.address);
-}
+  // The first one beside which nobody can listen at `places`.
+  std::optional<size_t> Collision(const std::vector<Place>& places) const {
+    std::optional<size_t> first;
+    for (const Place& place : places) {
+      const std::optional<size_t> other = Collision(place);
+      if (other && (!first || *other < *first)) first = other;
+    }
+    return first;
+  }
 
-// Whether a connection to `target` arrives at `listener`.
-bool Arrives(const Place& target, const Place& listener) {
-  return SamePort(target, listener) && (target.address == listener.address ||
-                                        (listener.wildcard && target.loopback));
-}
+  // Those at which a connection to `targets` may arrive, in their order. None
+  // collides with another.
+  absl::btree_set<size_t> Arrivals(const std::vector<Place>& targets) const {
+    absl::btree_set<size_t> arrivals;
+    for (const Place& target : targets) {
+      const Port* const port = Find(target);
+      if (port == nullptr) continue;
+      if (const auto at = port->addresses.find(target.address);
+          at != port->addresses.end()) {
+        arrivals.insert(at->second);
+      } else if (target.loopback && port->wildcard) {
+        arrivals.insert(*port->wildcard);
+      }
+    }
+    return arrivals;
+  }
 
-template <typename Relation>
-bool AnyPair(const std::vector<Place>& a, const std::vector<Place>& b,
-             Relation relation) {
-  return std::any_of(a.begin(), a.end(), [&](const Place& x) {
-    return std::any_of(b.begin(), b.end(),
-                       [&](const Place& y) { return relation(x, y); });
-  });
-}
+ private:
+  using Key = std::pair<Place::Kind, uint16_t>;
+  struct Port {
+    size_t first;
+    std::optional<size_t> wildcard;
+    absl::flat_hash_map<std::string, size_t> addresses;
+  };
+
+  static Key KeyOf(const Place& place) { return {place.kind, place.port}; }
+
+  // Null when nobody listens there.
+  const Port* Find(const Place& place) const {
+    // Port 0 is chosen by the kernel, a different one each time.
+    if (place.port == 0 && place.kind != Place::Kind::kUnix) return nullptr;
+    const auto port = ports_.find(KeyOf(place));
+    return port == ports_.end() ? nullptr : &port->second;
+  }
+
+  std::optional<size_t> Collision(const Place& place) const {
+    const Port* const port = Find(place);
+    if (port == nullptr) return std::nullopt;
+    if (place.wildcard) return port->first;
+    const auto at = port->addresses.find(place.address);
+    return at == port->addresses.end() ? port->wildcard : at->second;
+  }
+
+  absl::flat_hash_map<Key, Port> ports_;
+};
 
 absl::Status Error(const ParsedForward& forward, size_t offset,
                    const std::string& message) {
@@ -148,86 +193,94 @@ absl::Status Error(const ParsedForward& forward, size_t offset,
                     place.empty() ? message : place + ": " + message);
 }
 
-// Follows targets to listeners, depth first, and finds a way back.
+// Follows targets to listeners, depth first, and finds a way back. (Without
+// recursion: a way may be as long as a file has forwards.)
 class LoopFinder {
  public:
-  explicit LoopFinder(absl::Span<const ParsedForward> forwards)
-      : forwards_(forwards), state_(forwards.size(), State::kUnseen) {
-    for (const ParsedForward& forward : forwards) {
-      listeners_.push_back(PlacesOf(forward.spec.listen));
-      targets_.push_back(PlacesOf(forward.spec.target));
-    }
-  }
+  LoopFinder(absl::Span<const ParsedForward> forwards,
+             const Listeners& listeners)
+      : forwards_(forwards),
+        listeners_(listeners),
+        state_(forwards.size(), State::kUnseen) {}
 
   absl::Status Check() {
     for (size_t i = 0; i < forwards_.size(); ++i) {
-      const absl::Status status = Visit(i);
-      if (!status.ok()) return status;
+      if (state_[i] == State::kUnseen) Enter(i);
+      while (!path_.empty()) {
+        Step& step = path_.back();
+        if (step.untried.empty()) {
+          state_[step.forward] = State::kDone;
+          path_.pop_back();
+          continue;
+        }
+        const size_t next = *step.untried.begin();
+        step.untried.erase(step.untried.begin());
+        if (state_[next] == State::kOnPath) return Loop(next);
+        if (state_[next] == State::kUnseen) Enter(next);
+      }
     }
     return absl::OkStatus();
   }
 
  private:
   enum class State { kUnseen, kOnPath, kDone };
+  struct Step {
+    size_t forward;
+    absl::btree_set<size_t> untried;  // where it leads
+  };
 
-  absl::Status Visit(size_t i) {
-    if (state_[i] == State::kDone) return absl::OkStatus();
-    if (state_[i] == State::kOnPath) return Loop(i);
+  void Enter(size_t i) {
     state_[i] = State::kOnPath;
-    path_.push_back(i);
-    for (size_t j = 0; j < forwards_.size(); ++j) {
-      if (!AnyPair(targets_[i], listeners_[j], Arrives)) continue;
-      const absl::Status status = Visit(j);
-      if (!status.ok()) return status;
-    }
-    path_.pop_back();
-    state_[i] = State::kDone;
-    return absl::OkStatus();
+    path_.push_back(
+        {i, listeners_.Arrivals(PlacesOf(forwards_[i].spec.target))});
   }
 
   absl::Status Loop(size_t start) const {
     const ParsedForward& forward = forwards_[start];
-    if (path_.back() == start) {
+    if (path_.back().forward == start) {
       return Error(forward, forward.target,
                    absl::StrCat(forward.spec.name,
                                 " would connect to itself: its target is where "
                                 "it listens"));
     }
     std::string way;
-    for (auto i = std::find(path_.begin(), path_.end(), start);
+    for (auto i = std::find_if(
+             path_.begin(), path_.end(),
+             [start](const Step& step) { return step.forward == start; });
          i != path_.end(); ++i) {
-      absl::StrAppend(&way, forwards_[*i].spec.name, " -> ");
+      absl::StrAppend(&way, forwards_[i->forward].spec.name, " -> ");
     }
     return Error(forward, forward.target,
                  absl::StrCat("these forwards lead in a circle: ", way,
                               forward.spec.name));
   }
 
-  absl::Span<const ParsedForward> forwards_;
-  std::vector<std::vector<Place>> listeners_;
-  std::vector<std::vector<Place>> targets_;
+  const absl::Span<const ParsedForward> forwards_;
+  const Listeners& listeners_;
   std::vector<State> state_;
-  std::vector<size_t> path_;
+  std::vector<Step> path_;
 };
 
 }  // namespace
 
 bool ListenersCollide(const ListenSpec& a, const ListenSpec& b) {
-  return AnyPair(PlacesOf(a), PlacesOf(b), Collide);
+  Listeners listeners;
+  listeners.Add(PlacesOf(a), 0);
+  return listeners.Collision(PlacesOf(b)).has_value();
 }
 
 absl::Status CheckConflicts(absl::Span<const ParsedForward> forwards) {
-  std::vector<std::vector<Place>> listeners;
-  std::map<std::string, const ForwardSpec*> names;
-  for (const ParsedForward& forward : forwards) {
-    std::vector<Place> places = PlacesOf(forward.spec.listen);
-    for (size_t i = 0; i < listeners.size(); ++i) {
-      if (!AnyPair(places, listeners[i], Collide)) continue;
+  Listeners listeners;
+  absl::flat_hash_map<std::string_view, const ForwardSpec*> names;
+  for (size_t i = 0; i < forwards.size(); ++i) {
+    const ParsedForward& forward = forwards[i];
+    const std::vector<Place> places = PlacesOf(forward.spec.listen);
+    if (const std::optional<size_t> other = listeners.Collision(places)) {
       return Error(forward, forward.listen,
                    absl::StrCat("another forward listens there already: ",
-                                forwards[i].spec.Written()));
+                                forwards[*other].spec.Written()));
     }
-    listeners.push_back(std::move(places));
+    listeners.Add(places, i);
     const auto [other, inserted] =
         names.emplace(forward.spec.name, &forward.spec);
     if (!inserted) {
@@ -237,7 +290,7 @@ absl::Status CheckConflicts(absl::Span<const ParsedForward> forwards) {
                                 "): put a name of its own in front, NAME@"));
     }
   }
-  return LoopFinder(forwards).Check();
+  return LoopFinder(forwards, listeners).Check();
 }
 
 }  // namespace weir

@@ -178,7 +178,7 @@ MUTANTS = [
            "(void)SetNoDelay(kernel, fd_.get(), true);", "(void)kernel;", [],
            test="proxy/relay/relay_early_test", filter="All/*.NoDelay_*/epoll"),
     Mutant("forwards_may_lead_in_a_circle", "proxy/config/forward_conflicts.cc",
-           "return LoopFinder(forwards).Check();", "return absl::OkStatus();",
+           "return LoopFinder(forwards, listeners).Check();", "return absl::OkStatus();",
            ["K17"]),
     # Files of forwards.
     Mutant("a_hash_always_begins_a_comment", "proxy/config/forwards_file.cc",

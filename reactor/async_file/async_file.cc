@@ -23,13 +23,13 @@ FileId IdOf(const struct stat& info) {
           static_cast<uint64_t>(info.st_ino)};
 }
 
-// O_NONBLOCK is for pipes; a regular file knows no such thing, which is why all
-// this is needed.
-constexpr int kAlways = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+constexpr int kAlways = O_CLOEXEC | O_NOCTTY;
 
+// Without O_NONBLOCK a FIFO is not open before somebody writes to it: until
+// then it would read as empty.
 int FlagsFor(AsyncFile::OpenFor how, AioCompletion completion) {
   if (how == AsyncFile::OpenFor::kReading) return kAlways | O_RDONLY;
-  return kAlways | O_WRONLY | O_CREAT |
+  return kAlways | O_NONBLOCK | O_WRONLY | O_CREAT |
          (completion == AioCompletion::kSignal ? 0 : O_APPEND);
 }
 
@@ -83,7 +83,7 @@ absl::Status Try(const std::string& path, bool needs_offsets) {
 // Of the regular file `path`, which is `info`; an empty one has no byte at -1.
 // Opened once more, for to open it for both at once needs the right to both.
 bool EndsWithinLine(const std::string& path, const struct stat& info) {
-  const UniqueFd fd(open(path.c_str(), kAlways | O_RDONLY));
+  const UniqueFd fd(open(path.c_str(), kAlways | O_NONBLOCK | O_RDONLY));
   struct stat found {};
   char last = '\n';
   return fd && fstat(fd.get(), &found) == 0 && IdOf(found) == IdOf(info) &&
@@ -106,7 +106,10 @@ void AsyncFile::Open(AioQueue* queue, std::string path, OpenFor how,
     UniqueFd fd(open(path.c_str(), flags, kMode));
     struct stat info {};
     absl::Status failed;
-    if (!fd || fstat(fd.get(), &info) != 0) {
+    // O_NONBLOCK is for pipes; a regular file knows no such thing, which is why
+    // all this is needed.
+    if (!fd || fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) != 0 ||
+        fstat(fd.get(), &info) != 0) {
       // (No regular file is ENXIO.)
       failed = needs_offsets && errno == ENXIO ? HasNoOffsets(path)
                                                : CannotOpen(errno, path);

@@ -58,8 +58,9 @@ class AsyncFile {
   };
   using Opened =
       absl::AnyInvocable<void(absl::StatusOr<std::unique_ptr<AsyncFile>>) &&>;
-  // Opens `path` on the file thread; `done` runs on the loop. A FIFO that
-  // nobody reads is ENXIO.
+  // Opens `path` on a thread; `done` runs on the loop. A FIFO that nobody reads
+  // is ENXIO; one to read from is open when somebody writes to it, and no other
+  // file of the queue before that.
   static void Open(AioQueue* queue, std::string path, OpenFor how, Opened done);
 
   // As Open() for appending would end, but that no file is made, and a FIFO is

@@ -142,15 +142,23 @@ absl::StatusOr<std::string> ReadFileNow(const std::string& path, size_t most,
   absl::StatusOr<std::unique_ptr<AioQueue>> queue =
       AioQueue::Create({.reactor = &reactor});
   if (!queue.ok()) return queue.status();
+  bool opened = false;
   std::optional<absl::StatusOr<std::string>> read;
-  ReadFile(
-      queue->get(), path, most,
+  auto reading = std::make_shared<Reading>(
+      path, most,
       [&read](absl::StatusOr<std::string> bytes) { read = std::move(bytes); });
+  AsyncFile::Open(
+      queue->get(), path, AsyncFile::OpenFor::kReading,
+      [reading, &opened](absl::StatusOr<std::unique_ptr<AsyncFile>> file) {
+        opened = true;
+        reading->Begin(std::move(file));
+      });
   if (!RunUntil(&reactor, patience, [&read] { return read.has_value(); })) {
     return absl::DeadlineExceededError(absl::StrCat(
-        path, ": not read within ",
+        path, opened ? ": not read within " : ": not opened within ",
         std::chrono::duration_cast<std::chrono::seconds>(patience).count(),
-        " s: does its file system hang?"));
+        opened ? " s: " : " s: is it a FIFO that nobody writes to, or ",
+        "does its file system hang?"));
   }
   return *std::move(read);
 }

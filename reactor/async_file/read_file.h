@@ -14,14 +14,16 @@
 namespace weir {
 
 // Gives `done` the bytes of `path`, in a later callback of the queue's loop.
-// Pipes are read to their end. The message of an error names the path: it
-// cannot be opened or read, is larger than `most` bytes, or a regular file grew
-// or shrank meanwhile, so that what was read may be of two versions.
+// Pipes are read to their end, and a FIFO is waited for until somebody writes
+// to it, as open(2) does. The message of an error names the path: it cannot be
+// opened or read, is larger than `most` bytes, or a regular file grew or shrank
+// meanwhile, so that what was read may be of two versions.
 using FileRead = absl::AnyInvocable<void(absl::StatusOr<std::string>) &&>;
 void ReadFile(AioQueue* queue, std::string path, size_t most, FileRead done);
 
 // The same for a program whose loops do not run yet: a loop of its own, for at
-// most `patience`, beyond which a file system that hangs is not waited for.
+// most `patience`, beyond which neither a file system that hangs nor somebody
+// who should write to a FIFO is waited for.
 // Polled, so that no signal need be blocked.
 absl::StatusOr<std::string> ReadFileNow(const std::string& path, size_t most,
                                         Duration patience);

@@ -1,7 +1,9 @@
 """--forwards_file: a real weir whose forwards are the lines of a file."""
 
 import contextlib
+import glob
 import os
+import signal
 import subprocess
 import tempfile
 import unittest
@@ -99,17 +101,61 @@ class ForwardsFileTest(unittest.TestCase):
         # (To read too, for else it waits for a reader.)
         with open(os.open(self.path, os.O_RDWR), "wb", buffering=0) as writer:
             writer.write(b"a@127.0.0.1:0=127.0.0.1:1\nb@127.0.0.1:0=")
-            check = subprocess.Popen(
-                [weir.binary(), "check", "--admin=off", "--forwards_file=" + self.path],
-                stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-            self.addCleanup(check.stderr.close)
-            self.addCleanup(check.kill)
+            check = self.start_with_fifo("check")
             weir.wait_until(lambda: self.path in self.files_of(check.pid), "weir to open the FIFO")
             writer.write(b"127.0.0.1:2\n")
         self.assertEqual(check.communicate(timeout=weir.LONG)[1],
                          "a: ok, a@127.0.0.1:0=127.0.0.1:1\n"
                          "b: ok, b@127.0.0.1:0=127.0.0.1:2\n")
         self.assertEqual(check.returncode, 0)
+
+    def test_a_fifo_is_waited_for_until_it_has_a_writer(self):
+        proc = self.start_with_fifo("check")
+        with open(self.open_writer(), "w") as writer:
+            writer.write("a@127.0.0.1:0=127.0.0.1:1\n")
+        self.assertEqual(proc.communicate(timeout=weir.LONG)[1],
+                         "a: ok, a@127.0.0.1:0=127.0.0.1:1\n")
+        self.assertEqual(proc.returncode, 0)
+
+    def test_a_signal_ends_the_wait_for_a_writer(self):
+        for number in signal.SIGTERM, signal.SIGINT:
+            with self.subTest(number=number):
+                proc = self.start_with_fifo()
+                weir.wait_until(lambda: "files" in self.threads_of(proc.pid),
+                                "the thread that opens the FIFO")
+                proc.send_signal(number)
+                self.assertEqual(proc.communicate(timeout=weir.LONG)[1], "")
+                self.assertEqual(proc.returncode, -number)
+
+    def start_with_fifo(self, *args):
+        if not os.path.exists(self.path):
+            os.mkfifo(self.path)
+        proc = subprocess.Popen(
+            [weir.binary(), *args, "--admin=off", "--forwards_file=" + self.path],
+            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(proc.stderr.close)
+        self.addCleanup(proc.kill)
+        return proc
+
+    def open_writer(self):
+        """The writing end, as soon as somebody waits for it."""
+        fds = []
+
+        def opens():
+            with contextlib.suppress(OSError):  # ENXIO: nobody reads.
+                fds.append(os.open(self.path, os.O_WRONLY | os.O_NONBLOCK))
+            return fds
+        weir.wait_until(opens, "a reader of the FIFO")
+        return fds[0]
+
+    @staticmethod
+    def threads_of(pid):
+        """Their names."""
+        names = []
+        for path in glob.glob("/proc/%d/task/*/comm" % pid):
+            with open(path) as f:
+                names.append(f.read().strip())
+        return names
 
     @staticmethod
     def files_of(pid):

@@ -1,24 +1,17 @@
 // --forwards_file, from the command line to the forwards.
 
-#include <unistd.h>
-
-#include <cstdio>
-#include <fstream>
 #include <string>
 #include <variant>
 #include <vector>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "gflags/gflags.h"
 #include "gtest/gtest.h"
 #include "proxy/config/command_line.h"
 #include "proxy/config/forward_spec.h"
+#include "tests/proxy/config/command_line_rig.h"
 
 namespace weir {
 namespace {
-
-using Strings = std::vector<std::string>;
 
 Strings NamesOf(const std::vector<ForwardSpec>& forwards) {
   Strings names;
@@ -26,20 +19,8 @@ Strings NamesOf(const std::vector<ForwardSpec>& forwards) {
   return names;
 }
 
-class ForwardsFileFlag : public testing::Test {
+class ForwardsFileFlag : public CommandLineTest {
  protected:
-  static absl::StatusOr<CommandLine> Parse(const Strings& args,
-                                           const Strings& env = {}) {
-    std::vector<const char*> argv = {"weir"};
-    for (const std::string& arg : args) argv.push_back(arg.c_str());
-    std::vector<const char*> environment;
-    for (const std::string& item : env) environment.push_back(item.c_str());
-    environment.push_back(nullptr);
-    const gflags::FlagSaver saver;
-    return ParseCommandLine(static_cast<int>(argv.size()), argv.data(),
-                            environment.data());
-  }
-
   // The forwards that would run.
   static Strings Runs(const Strings& args, const Strings& env = {}) {
     const absl::StatusOr<CommandLine> line = Parse(args, env);
@@ -47,29 +28,6 @@ class ForwardsFileFlag : public testing::Test {
     if (!line.ok()) return {};
     return NamesOf(std::get<RunCommand>(*line).forwards);
   }
-
-  // Expects bad usage, and gives what it says.
-  static std::string ErrorOf(const Strings& args) {
-    const absl::Status status = Parse(args).status();
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-    return std::string(status.message());
-  }
-
-  // The path of a new file with that text, gone after the test.
-  std::string File(const std::string& text) {
-    files_.push_back(testing::TempDir() + "/forwards." +
-                     std::to_string(getpid()) + "." +
-                     std::to_string(files_.size()));
-    std::ofstream(files_.back()) << text;
-    return files_.back();
-  }
-
-  void TearDown() override {
-    for (const std::string& file : files_) std::remove(file.c_str());
-  }
-
- private:
-  Strings files_;
 };
 
 TEST_F(ForwardsFileFlag, IsGivenAsAnyFlag) {

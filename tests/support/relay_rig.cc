@@ -1,17 +1,15 @@
 #include "tests/support/relay_rig.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <linux/sockios.h>
-#include <poll.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include <atomic>
 #include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -19,13 +17,10 @@
 #include "gtest/gtest.h"
 #include "metrics/occupancy.h"
 #include "proxy/relay/stream_options.h"
+#include "tests/support/rig_sockets.h"
 
 namespace weir {
 namespace {
-
-// Only a failing test gets there.
-constexpr std::chrono::seconds kBound(30);
-constexpr Duration kWait = std::chrono::milliseconds(1);
 
 size_t OpenDescriptors() {
   size_t count = 0;
@@ -44,62 +39,8 @@ size_t OpenDescriptors() {
       testing::TestPartResult::kSkip, __FILE__, __LINE__, ""));
 }
 
-// A free address: the kernel's choice of a port, or a name of our own.
-Address FreeAddress(sa_family_t family) {
-  if (family != AF_UNIX) return Address::Loopback(family, 0);
-  static std::atomic<int> next{0};
-  return *Address::UnixAbstract(
-      absl::StrCat("weir-rig-", ::getpid(), "-", ++next));
-}
-
-Address NameOf(int fd) {
-  sockaddr_storage storage;
-  socklen_t size = sizeof(storage);
-  auto* address = reinterpret_cast<sockaddr*>(&storage);
-  PCHECK(::getsockname(fd, address, &size) == 0);
-  return Address::FromSockaddr(address, size);
-}
-
-int MakeSocket(sa_family_t family) {
-  const int fd =
-      ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  PCHECK(fd >= 0);
-  return fd;
-}
-
-UniqueFd ListenOn(sa_family_t family, int backlog) {
-  UniqueFd fd(MakeSocket(family));
-  const Address address = FreeAddress(family);
-  PCHECK(::bind(fd.get(), address.data(), address.size()) == 0);
-  PCHECK(::listen(fd.get(), backlog) == 0);
-  return fd;
-}
-
-// Sockets with queues of their own at the address of `first`.
-std::vector<UniqueFd> ListenBeside(int first, size_t count) {
-  std::vector<UniqueFd> beside;
-  const Address address = NameOf(first);
-  for (size_t i = 0; i < count; ++i) {
-    UniqueFd fd(MakeSocket(address.family()));
-    const int on = 1;
-    for (const int each : {first, fd.get()}) {
-      PCHECK(::setsockopt(each, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) ==
-             0);
-    }
-    PCHECK(::bind(fd.get(), address.data(), address.size()) == 0);
-    PCHECK(::listen(fd.get(), 1024) == 0);
-    beside.push_back(std::move(fd));
-  }
-  return beside;
-}
-
 FdKind KindOf(sa_family_t family) {
   return family == AF_UNIX ? FdKind::kUnix : FdKind::kTcp;
-}
-
-void SetReceiveBuffer(int fd, int bytes) {
-  if (bytes == 0) return;
-  PCHECK(::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)) == 0);
 }
 
 std::vector<ForwardSpec> OneForward(ForwardSpec spec) {
@@ -271,294 +212,11 @@ std::string RelayRig::TakeAccess() {
   return lines;
 }
 
-TestPeer RelayRig::Dial(int receive_buffer) {
-  TestPeer peer(MakeSocket(options_.wire.client));
-  SetReceiveBuffer(peer.fd(), receive_buffer);
-  // On loopback the handshake needs nobody's help.
-  if (::connect(peer.fd(), listen_address_.data(), listen_address_.size()) !=
-      0) {
-    PCHECK(errno == EINPROGRESS);
-  }
-  return peer;
-}
-
-TestPeer RelayRig::Take(int receive_buffer) {
-  SetReceiveBuffer(upstream_.get(), receive_buffer);
-  int fd = -1;
-  const bool came = DriveUntil([&] {
-    fd = ::accept4(upstream_.get(), nullptr, nullptr,
-                   SOCK_NONBLOCK | SOCK_CLOEXEC);
-    return fd >= 0;
-  });
-  EXPECT_TRUE(came) << "the proxy does not connect";
-  return came ? TestPeer(fd) : TestPeer();
-}
-
-Link RelayRig::Open(int receive_buffer) {
-  const uint64_t before = Connects(ConnectResult::kOk);
-  Link link;
-  link.client = Dial(receive_buffer);
-  link.upstream = Take(receive_buffer);
-  EXPECT_TRUE(
-      DriveUntil([&] { return Connects(ConnectResult::kOk) > before; }));
-  return link;
-}
-
 void RelayRig::Resolve(std::vector<Address> addresses) {
   auto list = std::make_shared<AddressList>();
   list->addresses = std::move(addresses);
   list->generation = 1;
   for (const auto& worker : workers_) worker->SetAddresses(0, list);
-}
-
-void RelayRig::Round() {
-  const uint64_t calls = kernel_.calls();
-  const uint64_t events = Events();
-  for (const auto& reactor : reactors_) {
-    reactor->RunOnce(kWait / static_cast<int64_t>(reactors_.size()));
-  }
-  if (kernel_.calls() == calls && Events() == events) clock_.Advance(kWait);
-}
-
-void RelayRig::Rounds(int count) {
-  for (int i = 0; i < count; ++i) {
-    for (const auto& reactor : reactors_) reactor->RunOnce(Duration::zero());
-  }
-}
-
-bool RelayRig::DriveUntil(const std::function<bool()>& condition) {
-  const auto bound = std::chrono::steady_clock::now() + kBound;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > bound) return false;
-    Round();
-  }
-  return true;
-}
-
-bool RelayRig::StopAccepting() {
-  size_t left = workers_.size();
-  for (const auto& worker : workers_) {
-    worker->gate().Stop([&left] { --left; });
-  }
-  if (dedicated_ != nullptr) {
-    ++left;
-    dedicated_->Stop([&left] { --left; });
-  }
-  return DriveUntil([&] { return left == 0; });
-}
-
-bool RelayRig::SendAll(TestPeer* peer, std::string_view data) {
-  return DriveUntil([&] {
-           data.remove_prefix(peer->Send(data));
-           return data.empty() || peer->send_error() != 0;
-         }) &&
-         data.empty();
-}
-
-std::string RelayRig::SendUntilBlocked(TestPeer* peer) {
-  constexpr size_t kMost = 16 << 20;
-  constexpr size_t kChunk = 16 * 1024;
-  // Made once: most of it is never needed.
-  static const std::string& data = *new std::string(Pattern(kMost));
-  size_t sent = 0;
-  EXPECT_TRUE(DriveUntil([&] {
-    if (Lent() + LentPipes() > 0 || sent + kChunk > kMost) return true;
-    sent += peer->Send(std::string_view(data).substr(sent, kChunk));
-    return false;
-  }));
-  EXPECT_GT(Lent() + LentPipes(), 0u) << "never blocked";
-  return data.substr(0, sent);
-}
-
-void RelayRig::AwaitAcknowledged(const TestPeer& peer) {
-  const auto bound = std::chrono::steady_clock::now() + kBound;
-  while (peer.unacknowledged() > 0) {
-    ASSERT_LT(std::chrono::steady_clock::now(), bound);
-    ::poll(nullptr, 0, 1);
-  }
-}
-
-int RelayRig::SendQueueOf(int fd) {
-  int bytes = -1;
-  PCHECK(::ioctl(fd, SIOCOUTQ, &bytes) == 0);
-  return bytes;
-}
-
-void RelayRig::AwaitSendQueueBelow(int fd, int bytes) {
-  const auto bound = std::chrono::steady_clock::now() + kBound;
-  while (SendQueueOf(fd) >= bytes) {
-    ASSERT_LT(std::chrono::steady_clock::now(), bound);
-    ::poll(nullptr, 0, 1);
-  }
-}
-
-void RelayRig::AwaitSendQueueStill(int fd) {
-  constexpr int kStillMs = 250;
-  int queue = SendQueueOf(fd);
-  for (int still = 0; still < kStillMs; ++still) {
-    ::poll(nullptr, 0, 1);
-    const int now = SendQueueOf(fd);
-    if (now != std::exchange(queue, now)) still = 0;
-  }
-}
-
-void RelayRig::ReadUntilSendQueueShrinks(TestPeer* peer, int fd) {
-  const auto bound = std::chrono::steady_clock::now() + kBound;
-  const int queue = SendQueueOf(fd);
-  while (SendQueueOf(fd) >= queue) {
-    ASSERT_LT(std::chrono::steady_clock::now(), bound);
-    peer->Read(4096);
-    ::poll(nullptr, 0, 1);
-  }
-}
-
-void RelayRig::AwaitEvent(int fd, short events) {
-  pollfd entry = {fd, events, 0};
-  ASSERT_EQ(::poll(&entry, 1, std::chrono::milliseconds(kBound).count()), 1);
-}
-
-void RelayRig::Pass(Duration time, Duration step) {
-  for (Duration passed{}; passed < time; passed += step) {
-    clock_.Advance(step);
-    Rounds(2);
-  }
-}
-
-bool RelayRig::ReadBytes(TestPeer* peer, size_t bytes) {
-  return DriveUntil([&] {
-           peer->Read();
-           return peer->received().size() >= bytes ||
-                  peer->end() != TestPeer::kOpen;
-         }) &&
-         peer->received().size() >= bytes;
-}
-
-int RelayRig::ReadEnd(TestPeer* peer) {
-  DriveUntil([&] {
-    peer->Read();
-    return peer->end() != TestPeer::kOpen;
-  });
-  return peer->end();
-}
-
-void RelayRig::ExpectQuiet() {
-  Rounds(50);
-  const uint64_t calls = kernel_.calls();
-  const uint64_t events = Events();
-  constexpr int kRounds = 200;
-  Rounds(kRounds);
-  // An acknowledgement may still come in and bring an edge.
-  EXPECT_LE(Events() - events, 4u) << "events in " << kRounds << " idle rounds";
-  EXPECT_LE(kernel_.calls() - calls, 8u)
-      << "calls in " << kRounds << " idle rounds";
-}
-
-uint64_t RelayRig::Sum(
-    const std::function<uint64_t(const ForwardShard& shard)>& value) const {
-  uint64_t sum = 0;
-  for (size_t i = 0; i <= options_.reactors; ++i) {
-    sum += value(const_cast<ForwardMetrics&>(metrics_).Shard(0, i));
-  }
-  return sum;
-}
-
-uint64_t RelayRig::Closed() const {
-  uint64_t sum = 0;
-  for (size_t i = 0; i < kCloseReasons; ++i) {
-    sum += Closed(static_cast<CloseReason>(i));
-  }
-  return sum;
-}
-
-uint64_t RelayRig::Closed(CloseReason reason) const {
-  return Sum([=](const ForwardShard& shard) {
-    return shard.closed[Index(reason)].Value();
-  });
-}
-
-uint64_t RelayRig::Received(Side from) const {
-  return Sum([=](const ForwardShard& shard) {
-    return shard.received[Index(from)].Value();
-  });
-}
-
-uint64_t RelayRig::Sent(Side to) const {
-  return Sum(
-      [=](const ForwardShard& shard) { return shard.sent[Index(to)].Value(); });
-}
-
-uint64_t RelayRig::Discarded(Side from) const {
-  return Sum([=](const ForwardShard& shard) {
-    return shard.discarded[Index(from)].Value();
-  });
-}
-
-uint64_t RelayRig::Connects(ConnectResult result) const {
-  return Sum([=](const ForwardShard& shard) {
-    return shard.connects[Index(result)].Value();
-  });
-}
-
-uint64_t RelayRig::Accepted() const {
-  return Sum([](const ForwardShard& shard) { return shard.accepted.Value(); });
-}
-
-int64_t RelayRig::Active(Stage stage) const {
-  return static_cast<int64_t>(Sum([=](const ForwardShard& shard) {
-    return static_cast<uint64_t>(shard.active[Index(stage)].Value());
-  }));
-}
-
-size_t RelayRig::Sessions() const {
-  size_t sum = 0;
-  for (const auto& worker : workers_) sum += worker->sessions();
-  return sum;
-}
-
-size_t RelayRig::Lent() const {
-  size_t sum = 0;
-  for (const auto& worker : workers_) sum += worker->pools().buffers.lent();
-  return sum;
-}
-
-size_t RelayRig::LentPipes() const {
-  size_t sum = 0;
-  for (const auto& worker : workers_) sum += worker->pools().pipes.lent();
-  return sum;
-}
-
-uint64_t RelayRig::Relayed(RelayPath path) const {
-  uint64_t sum = 0;
-  for (const auto& worker : workers_) {
-    sum += worker->metrics().relayed[static_cast<size_t>(path)].Value();
-  }
-  return sum;
-}
-
-uint64_t RelayRig::Fallbacks(SpliceFallback reason) const {
-  uint64_t sum = 0;
-  for (const auto& worker : workers_) {
-    const SpliceMetrics& splice = worker->pools().pipes.metrics();
-    sum += splice.fallbacks[static_cast<size_t>(reason)].Value();
-  }
-  return sum;
-}
-
-uint64_t RelayRig::Events() const {
-  uint64_t sum = 0;
-  for (const auto& monitor : monitors_) sum += monitor->events();
-  return sum;
-}
-
-uint64_t RelayRig::AcceptErrors(AcceptError error) const {
-  uint64_t sum = 0;
-  for (const auto& worker : workers_) {
-    sum += worker->accepts().errors[Index(error)].Value();
-  }
-  if (dedicated_ != nullptr) {
-    sum += dedicated_->accepts().errors[Index(error)].Value();
-  }
-  return sum;
 }
 
 void RelayRig::Register(Registry* registry) {

@@ -6,26 +6,17 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import unittest
 
 import files_ways
+from whole_run import HERE, LONG, Scratch, WholeRun
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+sys.path.insert(0, os.path.join(HERE, "..", "support"))
 import slow_fs  # noqa: E402  (of another folder)
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 FILE_WRITES = os.path.abspath(os.environ.get(
     "FILE_WRITES", "bazel-bin/tests/bench/file_writes/file_writes"))
-LONG = 120
 LINE_BYTES = 300
-
-
-class Scratch(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = folder.name
 
 
 class WaysTest(Scratch):
@@ -89,28 +80,11 @@ class WaysTest(Scratch):
                 self.assertTrue(done.stderr.startswith("file_writes: "), done.stderr)
 
 
-class FilesTest(Scratch):
-    def setUp(self):
-        super().setUp()
-        self.json = os.path.join(self.folder, "all.json")
-        self.report = os.path.join(self.folder, "report")
-        self.scratch = os.path.join(self.folder, "tmp")
-        os.mkdir(self.scratch)
+class FilesTest(WholeRun):
+    PROGRAM = "files.py"
 
     def start(self, *arguments):
-        process = subprocess.Popen(
-            [sys.executable, os.path.join(HERE, "files.py"), "--file_writes=" + FILE_WRITES,
-             "--json=" + self.json, "--report=" + self.report, "--clients=2", *arguments],
-            env=dict(os.environ, TMPDIR=self.scratch), text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE)
-        self.addCleanup(self.end, process)
-        return process
-
-    def end(self, process):
-        process.kill()
-        process.wait()
-        process.stdout.close()
-        process.stderr.close()
+        return self.launch("--file_writes=" + FILE_WRITES, "--clients=2", *arguments)
 
     def need_fuse(self):
         try:
@@ -135,11 +109,7 @@ class FilesTest(Scratch):
         for way, rounds in result["disks"]["fast"].items():
             self.assertEqual(len(rounds), 0 if way in missing else 2, way)
         self.assertIn("## fast", out)
-        with open(os.path.join(self.report, "report.md")) as f:
-            text = f.read()
-        for plot in os.listdir(self.report):
-            if plot != "report.md":
-                self.assertIn("(%s)" % plot, text)
+        self.assert_report_shows_its_plots()
 
     def test_slow_and_hanging_disk(self):
         self.need_fuse()
@@ -157,9 +127,7 @@ class FilesTest(Scratch):
     def test_a_signal_leaves_nothing(self):
         self.need_fuse()
         process = self.start("--disks=slow", "--only=blocking", "--rounds=1", "--ms=100000000")
-        for line in process.stderr:
-            if line.strip() == "slow ...":
-                break
+        self.await_line(process, "slow ...")
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=LONG)
         self.assertEqual(process.returncode, 128 + signal.SIGTERM, err)
@@ -167,11 +135,7 @@ class FilesTest(Scratch):
         self.assert_nothing_is_left()
 
     def test_help_needs_no_binaries(self):
-        done = subprocess.run([sys.executable, os.path.join(HERE, "files.py"), "--help"],
-                              text=True, capture_output=True, timeout=LONG, check=False)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("usage: tests/bench/files ", done.stdout)
-        self.assertNotIn("--file_writes", done.stdout)
+        self.check_help("usage: tests/bench/files ", hidden="--file_writes")
 
 
 if __name__ == "__main__":

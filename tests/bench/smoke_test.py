@@ -8,13 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import unittest
 
-HERE = os.path.dirname(__file__)
+from whole_run import HERE, LONG, WholeRun
+
 WEIR = os.path.abspath(os.environ.get("WEIR", "bazel-bin/proxy/weir"))
 LOAD = os.path.abspath(os.environ.get("LOAD", "bazel-bin/tests/bench/load"))
-LONG = 120
 
 
 class LoadTest(unittest.TestCase):
@@ -88,42 +87,15 @@ class LoadTest(unittest.TestCase):
                 self.assertEqual(self.run_it(command), {"error": "no such command"})
 
 
-class BenchTest(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = folder.name
-        self.json = os.path.join(self.folder, "all.json")
-        self.report = os.path.join(self.folder, "report")
-        self.scratch = os.path.join(self.folder, "tmp")
-        os.mkdir(self.scratch)
+class BenchTest(WholeRun):
+    PROGRAM = "bench.py"
 
     def start(self, *arguments):
-        process = subprocess.Popen(
-            [sys.executable, os.path.join(HERE, "bench.py"), "--weir=" + WEIR, "--load=" + LOAD,
-             "--json=" + self.json, "--report=" + self.report, "--proxies=weir", *arguments],
-            env=dict(os.environ, TMPDIR=self.scratch), text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            # Who runs this test may ignore it.
-            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
-        self.addCleanup(self.end, process)
-        return process
-
-    def end(self, process):
-        process.kill()
-        process.wait()
-        process.stdout.close()
-        process.stderr.close()
+        return self.launch("--weir=" + WEIR, "--load=" + LOAD, "--proxies=weir", *arguments)
 
     def children(self, pid):
         with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
             return list(map(int, f.read().split()))
-
-    def await_line(self, process, wanted):
-        for line in process.stderr:
-            if line.strip() == wanted:
-                return
-        self.fail("it ended without: " + wanted)
 
     def watch(self, process):
         """Descriptors that tell of the end of its children: the load and weir."""
@@ -172,11 +144,7 @@ class BenchTest(unittest.TestCase):
             self.assertLessEqual(rounds[0]["late_share"], 1)
         self.assertIn("weir-2-least", [n.removesuffix("-shared") for n in result["sharding"]])
         self.assertIn("## Figures to beat", out)
-        with open(os.path.join(self.report, "report.md")) as f:
-            text = f.read()
-        for plot in os.listdir(self.report):
-            if plot != "report.md":
-                self.assertIn("(%s)" % plot, text)
+        self.assert_report_shows_its_plots()
         self.assertEqual(os.listdir(self.scratch), [])
 
     def test_a_signal_leaves_nothing_and_writes_what_it_has(self):
@@ -202,11 +170,7 @@ class BenchTest(unittest.TestCase):
         self.assertTrue(os.path.exists(os.path.join(self.report, "report.md")))
 
     def test_help_needs_no_binaries(self):
-        done = subprocess.run([sys.executable, os.path.join(HERE, "bench.py"), "--help"],
-                              text=True, capture_output=True, timeout=LONG, check=False)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("usage: tests/bench/run ", done.stdout)
-        self.assertNotIn("--weir", done.stdout)
+        self.check_help("usage: tests/bench/run ", hidden="--weir")
 
     def test_children_die_when_it_is_killed(self):
         process = self.start("--rounds=1", "--ms=100000000", "--only=pingpong-1")
@@ -224,7 +188,7 @@ class BenchTest(unittest.TestCase):
                         "    def start(self): proxies.need('no-such-program', 'gone')\n"
                         "peers.ALL['gone'] = Gone\n"
                         "bench.DEFAULTS['proxies'] = ['weir', 'gone']\n"
-                        "bench.main()" % os.path.abspath(HERE))
+                        "bench.main()" % HERE)
                 done = subprocess.run(
                     [sys.executable, "-c", code, "--weir=" + WEIR, "--load=" + LOAD,
                      "--rounds=1", "--ms=5", "--only=pingpong-1",

@@ -176,7 +176,7 @@ MUTANTS = [
            "return Succeed(site);", ["K08"]),
     Mutant("small_writes_are_delayed", "proxy/relay/transport.cc",
            "(void)SetNoDelay(kernel, fd_.get(), true);", "(void)kernel;", [],
-           test="proxy/relay/relay_early_test", filter="All/*.NoDelay_*/epoll"),
+           test="proxy/relay/relay_no_delay_test", filter="All/*.NoDelay_*/epoll"),
     Mutant("forwards_may_lead_in_a_circle", "proxy/config/forward_conflicts.cc",
            "return LoopFinder(forwards, listeners).Check();", "return absl::OkStatus();",
            ["K17"]),

@@ -1,4 +1,4 @@
-// K01 to K15: from an accepted client to a connected upstream.
+// K01 to K11: from an accepted client to a connected upstream. And K17.
 
 #include <errno.h>
 #include <poll.h>
@@ -7,7 +7,6 @@
 #include <chrono>
 #include <cstddef>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -17,6 +16,7 @@
 #include "proxy/observe/forward_metrics.h"
 #include "proxy/relay/session_walk.h"
 #include "reactor/address.h"
+#include "tests/proxy/relay/relay_connecting.h"
 #include "tests/proxy/relay/relay_matrix.h"
 #include "tests/support/faulty_kernel.h"
 #include "tests/support/relay_rig.h"
@@ -27,38 +27,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-// A listener of which one connection waits and the next is not answered.
-RelayRig::Options Deaf(const Wire& wire = {}) {
-  RelayRig::Options options;
-  options.wire = wire;
-  options.backlog = 0;
-  return options;
-}
-
-// Takes the only place in the backlog.
-TestPeer Occupy(RelayRig& rig) {
-  const Address& address = rig.upstream_address();
-  TestPeer peer(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
-  EXPECT_EQ(::connect(peer.fd(), address.data(), address.size()), 0);
-  return peer;
-}
-
-// The proxy's next connect() seems to be in progress; ReallyConnect() makes it.
-void HoldConnect(RelayRig& rig) {
-  rig.kernel().Inject({.call = Call::kConnect, .error = EINPROGRESS});
-}
-
-void ReallyConnect(RelayRig& rig) {
-  const Address& address = rig.upstream_address();
-  const int r =
-      ::connect(rig.kernel().last_socket(), address.data(), address.size());
-  EXPECT_TRUE(r == 0 || errno == EINPROGRESS) << errno;
-}
-
-bool Connecting(RelayRig& rig) {
-  return rig.DriveUntil([&] { return rig.Active(Stage::kConnecting) == 1; });
-}
 
 void ExpectExchange(RelayRig& rig, TestPeer* client, TestPeer* upstream) {
   ASSERT_TRUE(rig.SendAll(client, "ping"));
@@ -304,137 +272,6 @@ TEST_P(RelayCalls, K11_SelfConnectIsARefusal) {
       EXPECT_EQ(rig.ReadEnd(&client), ECONNRESET);
       EXPECT_EQ(rig.Closed(CloseReason::kConnectRefused), 1u);
       EXPECT_EQ(rig.Connects(ConnectResult::kRefused), 1u);
-    }
-  }
-}
-
-TEST_P(RelayCalls, K12_ClientResetsWhileConnecting) {
-  for (const bool data : {false, true}) {
-    SCOPED_TRACE(data);
-    RelayRig& rig = Make(Deaf());
-    TestPeer other = Occupy(rig);
-    TestPeer client = rig.Dial();
-    if (data) client.Send("hello");
-    ASSERT_TRUE(Connecting(rig));
-    const int fd = rig.kernel().last_accepted();
-    client.Reset();
-    rig.AwaitEvent(fd, 0);
-    rig.Rounds(2);
-    if (IsSelect()) {
-      // It cannot see a hang-up with nothing else armed.
-      EXPECT_EQ(rig.Active(Stage::kConnecting), 1);
-      rig.Pass(milliseconds(5100), milliseconds(100));
-      EXPECT_EQ(rig.Closed(CloseReason::kConnectTimeout), 1u);
-    } else {
-      EXPECT_EQ(rig.Sessions(), 0u);
-      EXPECT_EQ(rig.Closed(CloseReason::kClientReset), 1u);
-    }
-  }
-}
-
-TEST_P(RelayCalls, K12_ClientResetsWhileWaitingForAName) {
-  RelayRig& rig = Make({.resolved = false});
-  TestPeer client = rig.Dial();
-  ASSERT_TRUE(rig.DriveUntil([&] { return rig.Active(Stage::kWaiting) == 1; }));
-  const int fd = rig.kernel().last_accepted();
-  client.Reset();
-  rig.AwaitEvent(fd, 0);
-  rig.Rounds(2);
-  EXPECT_EQ(rig.Sessions(), IsSelect() ? 1u : 0u);
-}
-
-TEST_P(RelayMatrix, K13_DataAndFinWhileConnecting) {
-  for (const Wire& wire : kTcpWires) {
-    SCOPED_TRACE(WireName(wire));
-    RelayRig& rig = Make(wire);
-    HoldConnect(rig);
-    TestPeer client = rig.Dial();
-    client.Send("hello");
-    client.Shutdown();
-    ASSERT_TRUE(Connecting(rig));
-    for (int i = 0; i < 10; ++i) rig.Round();
-    EXPECT_EQ(rig.Active(Stage::kConnecting), 1);
-    ReallyConnect(rig);
-    TestPeer upstream = rig.Take();
-    EXPECT_EQ(rig.ReadEnd(&upstream), 0);
-    EXPECT_EQ(upstream.received(), "hello");
-    ASSERT_TRUE(rig.SendAll(&upstream, "answer"));
-    upstream.Shutdown();
-    EXPECT_EQ(rig.ReadEnd(&client), 0);
-    EXPECT_EQ(client.received(), "answer");
-  }
-}
-
-TEST_P(RelayMatrix, K13_DataAndFinWhileWaitingForAName) {
-  for (const Wire& wire : kAllWires) {
-    SCOPED_TRACE(WireName(wire));
-    RelayRig& rig = Make({.wire = wire, .resolved = false});
-    TestPeer client = rig.Dial();
-    client.Send("hello");
-    client.Shutdown();
-    ASSERT_TRUE(
-        rig.DriveUntil([&] { return rig.Active(Stage::kWaiting) == 1; }));
-    if (!noisy()) rig.ExpectQuiet();
-    rig.Resolve({rig.upstream_address()});
-    TestPeer upstream = rig.Take();
-    EXPECT_EQ(rig.ReadEnd(&upstream), 0);
-    EXPECT_EQ(upstream.received(), "hello");
-    upstream.Shutdown();
-    EXPECT_EQ(rig.ReadEnd(&client), 0);
-  }
-}
-
-TEST_P(RelayMatrix, K14_DataWhileConnectingWaitsInItsSocket) {
-  RelayRig& rig = Make({.resolved = false});
-  TestPeer client = rig.Dial();
-  ASSERT_TRUE(rig.DriveUntil([&] { return rig.Active(Stage::kWaiting) == 1; }));
-  const std::string data = Pattern(600'000);
-  size_t sent = client.Send(data);
-  for (int i = 0; i < 10; ++i) rig.Round();
-  EXPECT_EQ(rig.Received(Side::kClient), 0u);
-  EXPECT_EQ(rig.Lent(), 0u);
-  rig.Resolve({rig.upstream_address()});
-  TestPeer upstream = rig.Take();
-  ASSERT_TRUE(rig.DriveUntil([&] {
-    sent += client.Send(std::string_view(data).substr(sent));
-    upstream.Read();
-    return upstream.received().size() == data.size();
-  }));
-  EXPECT_TRUE(upstream.received() == data);
-}
-
-// The upstream accepts, speaks and ends before the proxy looks once.
-TEST_P(RelayCalls, K15_DataAndEndInTheEventOfTheConnect) {
-  for (const Wire& wire : kTcpWires) {
-    for (const bool reset : {false, true}) {
-      SCOPED_TRACE(WireName(wire) + (reset ? ", reset" : ", FIN"));
-      RelayRig& rig = Make(wire);
-      TestPeer client = rig.Dial();
-      rig.AwaitEvent(rig.listen_fd(), POLLIN);
-      rig.Rounds(1);
-      ASSERT_EQ(rig.Active(Stage::kConnecting), 1);
-      rig.AwaitEvent(rig.upstream_fd(), POLLIN);
-      TestPeer upstream(
-          ::accept4(rig.upstream_fd(), nullptr, nullptr, SOCK_CLOEXEC));
-      ASSERT_TRUE(upstream.open());
-      upstream.Send("banner");
-      rig.AwaitAcknowledged(upstream);
-      const int fd = rig.kernel().last_socket();
-      if (reset) {
-        upstream.Reset();
-        rig.AwaitEvent(fd, 0);
-      } else {
-        upstream.Close();
-        rig.AwaitEvent(fd, POLLRDHUP);
-      }
-      EXPECT_EQ(rig.ReadEnd(&client), reset ? ECONNRESET : 0);
-      EXPECT_EQ(client.received(), "banner");
-      client.Close();
-      EXPECT_TRUE(rig.DriveUntil([&] { return rig.Closed() == 1; }));
-      EXPECT_EQ(rig.Closed(reset ? CloseReason::kUpstreamReset
-                                 : CloseReason::kUpstreamFin),
-                1u);
-      EXPECT_EQ(rig.Connects(ConnectResult::kOk), 1u);
     }
   }
 }

@@ -1,13 +1,12 @@
 // K08, K11 to K15 once more: the client's first bytes are read before there is
-// an upstream. And TCP_NODELAY, which waits for the second send.
+// an upstream.
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -19,6 +18,7 @@
 #include "proxy/relay/buffer_pool.h"
 #include "proxy/relay/early_reads.h"
 #include "reactor/address.h"
+#include "tests/proxy/relay/relay_connecting.h"
 #include "tests/proxy/relay/relay_matrix.h"
 #include "tests/support/faulty_kernel.h"
 #include "tests/support/relay_rig.h"
@@ -52,24 +52,11 @@ void AwaitHandshake(RelayRig& rig) {
   BeforeFirstSend(rig, [&rig](int fd) { rig.AwaitEvent(fd, POLLOUT); });
 }
 
-// connect() seems to be in progress; ReallyConnect() makes it.
-void HoldConnect(RelayRig& rig) {
-  rig.kernel().Inject({.call = Call::kConnect, .error = EINPROGRESS});
-}
-
-void ReallyConnect(RelayRig& rig) {
-  const Address& address = rig.upstream_address();
-  const int r =
-      ::connect(rig.kernel().last_socket(), address.data(), address.size());
-  EXPECT_TRUE(r == 0 || errno == EINPROGRESS) << errno;
-}
-
 // A client whose first bytes were read, while its upstream is not connected.
 TestPeer Held(RelayRig& rig) {
   HoldConnect(rig);
   TestPeer client = Speaking(rig);
-  EXPECT_TRUE(
-      rig.DriveUntil([&] { return rig.Active(Stage::kConnecting) == 1; }));
+  EXPECT_TRUE(Connecting(rig));
   EXPECT_EQ(rig.Received(Side::kClient), 5u);
   EXPECT_EQ(rig.Sent(Side::kUpstream), 0u);
   EXPECT_EQ(rig.Lent(), BufferPool::kBufferSize);
@@ -353,58 +340,6 @@ TEST_P(RelayCalls, K07_ConnectTimesOutWithFirstBytes) {
   EXPECT_EQ(rig.Closed(CloseReason::kConnectTimeout), 1u);
   EXPECT_EQ(rig.ReadEnd(&client), ECONNRESET);
   ExpectDropped(rig);
-}
-
-int NoDelay(int fd) {
-  int value = -1;
-  socklen_t size = sizeof(value);
-  EXPECT_EQ(::getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, &size), 0);
-  return value;
-}
-
-// What Linux would hold back is never the first send.
-TEST_P(RelayMatrix, NoDelay_FromTheSecondSendOn) {
-  for (const bool wanted : {true, false}) {
-    for (const bool moved : {false, true}) {
-      SCOPED_TRACE(testing::Message() << wanted << ", moved " << moved);
-      RelayRig::Options options{.reactors = 2};
-      options.spec.no_delay = wanted;
-      RelayRig& rig = Make(options);
-      std::vector<int> seen;
-      rig.kernel().SetHook([&](Call call, int fd) {
-        const bool sends = call == Call::kSend || call == Call::kSpliceOut;
-        if (sends && fd == rig.kernel().last_socket()) {
-          seen.push_back(NoDelay(fd));
-        }
-      });
-      Link link = rig.Open();
-      for (size_t i = 1; i <= 3; ++i) {
-        ASSERT_TRUE(rig.SendAll(&link.client, "x"));
-        ASSERT_TRUE(rig.ReadBytes(&link.upstream, i));
-        if (moved && i == 1) {
-          ASSERT_TRUE(rig.Move(0, 1));
-        }
-      }
-      const int on = wanted ? 1 : 0;
-      EXPECT_EQ(seen, (std::vector<int>{0, on, on}));
-    }
-  }
-}
-
-// Also when the first read is more than one send takes.
-TEST_P(RelayCalls, NoDelay_BeforeTheRestOfAShortSend) {
-  RelayRig& rig = Make();
-  Link link = rig.Open();
-  rig.kernel().LimitSends(3);
-  std::vector<int> seen;
-  rig.kernel().SetHook([&](Call call, int fd) {
-    if (call == Call::kSend) seen.push_back(NoDelay(fd));
-  });
-  ASSERT_TRUE(rig.SendAll(&link.client, "hello"));
-  ASSERT_TRUE(rig.ReadBytes(&link.upstream, 5));
-  EXPECT_EQ(seen, (std::vector<int>{0, 1}));
-  EXPECT_EQ(rig.kernel().calls(Call::kSetSockOpt, rig.kernel().last_socket()),
-            2u);
 }
 
 INSTANTIATE_RELAY_MATRIX();

@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gtest/gtest.h"
 #include "proxy/config/forward_keys.h"
@@ -259,121 +258,6 @@ TEST(ParseForwards, KeepsTheOrder) {
 }
 
 // What is near a conflict, and none.
-TEST(ParseForwards, TakesThese) {
-  const std::vector<std::vector<std::string>> sets = {
-      {"80=10.0.0.1:80"},
-      {"80=127.0.0.2:80"},
-      {"127.0.0.1:80=[::1]:80"},
-      {"0=80"},
-      {"any:80=81", "81=db:80"},
-      {"a@127.0.0.1:80=db:80", "b@127.0.0.2:80=db:80"},
-      {"a@0.0.0.0:80=db:80", "b@[::]:80=db:80"},
-      {"a@/run/x=/run/y", "b@/run/y=db:1"},
-      {"a@unix:@x=/x", "b@/x=unix:@y"},
-      {"[fe80::1%a]:80=[fe80::1%b]:80"},
-  };
-  for (const std::vector<std::string>& set : sets) {
-    EXPECT_TRUE(ParseForwards(set).ok()) << set[0];
-  }
-}
-
-struct Conflict {
-  std::vector<std::string> texts;
-  std::string message;
-};
-
-std::ostream& operator<<(std::ostream& out, const Conflict& conflict) {
-  for (const std::string& text : conflict.texts) out << text << ' ';
-  return out;
-}
-
-class ConflictingForwards : public testing::TestWithParam<Conflict> {};
-
-TEST_P(ConflictingForwards, AreRefused) {
-  const absl::Status status = ParseForwards(GetParam().texts).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(std::string(status.message()), GetParam().message);
-}
-
-INSTANTIATE_TEST_SUITE_P(
-    Names, ConflictingForwards,
-    testing::Values(
-        Conflict{{"pg@1=db:1", "pg@2=db:2"},
-                 "another forward is named pg (pg@1=db:1): put a name of its "
-                 "own in front, NAME@\n"
-                 "  pg@2=db:2\n"
-                 "  ^"},
-        Conflict{{"0=db:1", "any:0=db:2"},
-                 "another forward is named p0 (0=db:1): put a name of its own "
-                 "in front, NAME@\n"
-                 "  any:0=db:2\n"
-                 "  ^"}));
-
-constexpr char kTaken[] = "another forward listens there already: ";
-
-INSTANTIATE_TEST_SUITE_P(
-    Listeners, ConflictingForwards,
-    testing::Values(
-        Conflict{{"5432=db:1", "5432=db:2"},
-                 std::string(kTaken) + "5432=db:1\n  5432=db:2\n  ^"},
-        Conflict{{"a@any:80=db:1", "b@80=db:2"},
-                 std::string(kTaken) + "a@any:80=db:1\n  b@80=db:2\n    ^"},
-        Conflict{{"a@[::1]:80=db:1", "b@80=db:2"},
-                 std::string(kTaken) + "a@[::1]:80=db:1\n  b@80=db:2\n    ^"},
-        Conflict{{"a@0.0.0.0:80=db:1", "b@10.0.0.1:80=db:2"},
-                 std::string(kTaken) +
-                     "a@0.0.0.0:80=db:1\n  b@10.0.0.1:80=db:2\n    ^"},
-        Conflict{{"a@/x//y=db:1", "b@/x/./y=db:2"},
-                 std::string(kTaken) + "a@/x//y=db:1\n  b@/x/./y=db:2\n    "
-                                       "^"}));
-
-constexpr char kSelf[] =
-    " would connect to itself: its target is where it listens\n  ";
-
-INSTANTIATE_TEST_SUITE_P(
-    Loops, ConflictingForwards,
-    testing::Values(
-        Conflict{{"80=80"}, std::string("p80") + kSelf + "80=80\n     ^"},
-        Conflict{{"80:localhost:80"},
-                 std::string("p80") + kSelf + "80:localhost:80\n     ^"},
-        Conflict{{"80=LocalHost:80"},
-                 std::string("p80") + kSelf + "80=LocalHost:80\n     ^"},
-        Conflict{
-            {"[::1]:80=[::1]:80"},
-            std::string("p80") + kSelf + "[::1]:80=[::1]:80\n           ^"},
-        Conflict{
-            {"[::1]:80=[0:0::1]:80"},
-            std::string("p80") + kSelf + "[::1]:80=[0:0::1]:80\n           ^"},
-        Conflict{
-            {"80=[::ffff:127.0.0.1]:80"},
-            std::string("p80") + kSelf + "80=[::ffff:127.0.0.1]:80\n     ^"},
-        Conflict{{"80=0.0.0.0:80"},
-                 std::string("p80") + kSelf + "80=0.0.0.0:80\n     ^"},
-        Conflict{{"[::1]:80=[::]:80"},
-                 std::string("p80") + kSelf + "[::1]:80=[::]:80\n           ^"},
-        Conflict{
-            {"any:80=127.1.2.3:80"},
-            std::string("p80") + kSelf + "any:80=127.1.2.3:80\n         ^"},
-        Conflict{{"[::]:80=[::1]:80"},
-                 std::string("p80") + kSelf + "[::]:80=[::1]:80\n          ^"},
-        Conflict{{"10.0.0.1:80=10.0.0.1:80"},
-                 std::string("p80") + kSelf +
-                     "10.0.0.1:80=10.0.0.1:80\n              ^"},
-        Conflict{{"db:80=DB:80"},
-                 std::string("p80") + kSelf + "db:80=DB:80\n        ^"},
-        Conflict{{"/a/../x=/x"},
-                 std::string("x") + kSelf + "/a/../x=/x\n          ^"},
-        Conflict{{"/%78=/x"}, std::string("x") + kSelf + "/%78=/x\n       ^"},
-        Conflict{{"unix:@x=unix:@x"},
-                 std::string("x") + kSelf + "unix:@x=unix:@x\n          ^"},
-        Conflict{{"a@1=2", "b@2=1"},
-                 "these forwards lead in a circle: a -> b -> a\n"
-                 "  a@1=2\n"
-                 "      ^"},
-        Conflict{{"x@7=1", "a@1=2", "b@2=/x", "c@/x=127.0.0.1:1"},
-                 "these forwards lead in a circle: a -> b -> c -> a\n"
-                 "  a@1=2\n"
-                 "      ^"}));
 
 }  // namespace
 }  // namespace weir

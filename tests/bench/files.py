@@ -49,6 +49,7 @@ class Bench:
         return self.slow is not None
 
     def close(self):
+        processes.end_all()
         if self.slow:
             self.slow.close()
 

@@ -2,11 +2,14 @@
 
 import itertools
 import os
+import signal
 import subprocess
 import time
 import unittest
+from unittest import mock
 
 import counts
+import processes
 import proxies
 import sharding
 import workloads
@@ -14,6 +17,25 @@ import workloads
 
 def rate(value):
     return [{"rate": value}]
+
+
+class SpawnTest(unittest.TestCase):
+    def test_a_signal_while_one_starts_leaves_none(self):
+        class Told(subprocess.Popen):
+            def __init__(self, *args, **kwargs):
+                super().__init__(*args, **kwargs)
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            self.addCleanup(signal.signal, each, signal.getsignal(each))
+        self.addCleanup(setattr, processes, "_told", None)
+        processes.end_well_when_told()
+        with mock.patch("subprocess.Popen", Told), self.assertRaises(SystemExit) as ended:
+            processes.spawn(["sleep", "1000"], stdin=subprocess.DEVNULL)
+        self.assertEqual(ended.exception.code, 128 + signal.SIGTERM)
+        processes.end_all()
+        with self.assertRaises(ChildProcessError):
+            os.waitpid(-1, os.WNOHANG)
 
 
 class ProxyTest(unittest.TestCase):

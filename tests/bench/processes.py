@@ -17,9 +17,15 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 
 
+_started = []
+_starting = False
+_told = None  # the signal that came meanwhile
+
+
 def spawn(command, **kwargs):
     """Popen of a process that dies when this thread does, even by SIGKILL, and that
-    Ctrl-C does not reach: who started it ends it."""
+    Ctrl-C does not reach: who started it ends it, or end_all()."""
+    global _starting
     parent = os.getpid()
 
     def tie():
@@ -27,7 +33,23 @@ def spawn(command, **kwargs):
         if os.getppid() != parent:  # it died meanwhile
             os.kill(os.getpid(), signal.SIGKILL)
 
-    return subprocess.Popen(command, preexec_fn=tie, start_new_session=True, **kwargs)
+    # (A signal amid Popen() would leave a process that nobody knows of.)
+    _starting = True
+    try:
+        _started.append(
+            subprocess.Popen(command, preexec_fn=tie, start_new_session=True, **kwargs))
+    finally:
+        _starting = False
+    if _told:
+        sys.exit(128 + _told)
+    return _started[-1]
+
+
+def end_all():
+    """Ends what still runs: before that goes which they use."""
+    for process in _started:
+        process.kill()
+        process.wait()
 
 
 def end_well_when_told():
@@ -37,9 +59,13 @@ def end_well_when_told():
             if signal.getsignal(each) != signal.SIG_IGN]
 
     def end(number, _):
+        global _told
         for each in told:
             signal.signal(each, signal.SIG_IGN)
-        sys.exit(128 + number)
+        if _starting:
+            _told = number
+        else:
+            sys.exit(128 + number)
 
     for each in told:
         signal.signal(each, end)

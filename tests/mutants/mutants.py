@@ -262,7 +262,7 @@ MUTANTS = [
            filter="All/*WithoutMemory*/epoll"),
     Mutant("young_connections_have_updates_too",
            "proxy/relay/worker_access.cc",
-           "if (session.opened_at() <= opened_by) {", "if (true) {", [],
+           "if (session.opened_at() > opened_by) return Visited::kLooked;", "", [],
            test="proxy/relay/relay_access_lines_test",
            filter="All/*ConnectionsThatLast/epoll"),
     Mutant("all_updates_are_written_at_once", "proxy/relay/session_walk.cc",
